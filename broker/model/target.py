@@ -1,0 +1,65 @@
+"""What can be reached: a target, and how a session on it starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Dialect(StrEnum):
+    """The language of the lines typed into a session."""
+
+    SHELL = "shell"
+    POSTGRES = "postgres"
+    MYSQL = "mysql"
+    PYTHON = "python"
+    NONE = "none"
+
+
+class Channel(StrEnum):
+    """A door: what a client asks an SSH session channel (or connection) for."""
+
+    SHELL = "shell"
+    EXEC = "exec"
+    SFTP = "sftp"
+    SCP = "scp"
+    FORWARD = "forward"
+    AGENT = "agent"
+    X11 = "x11"
+    SUBSYSTEM = "subsystem"
+
+
+class CredentialKind(StrEnum):
+    """`SECRET`: a stored key or password, by name. `CA`: a certificate made for one connection."""
+
+    SECRET = "secret"  # noqa: S105 - a kind, not a value
+    CA = "ca"
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialRef:
+    """How the broker logs in on the target. `name` is empty for `CA`."""
+
+    kind: CredentialKind
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A managed host and its accounts, as configured. `start` None: the account's login shell."""
+
+    name: str
+    address: str
+    port: int
+    accounts: tuple[str, ...]
+    """First is the default."""
+    credential: CredentialRef
+    host_keys: tuple[str, ...] = ()
+    """Pinned keys from the configuration, `type base64`; enrolled ones are in the store."""
+    tags: dict[str, str] = field(default_factory=dict)
+    note: str = ""
+    start: str | None = None
+    """A fixed program instead of the login shell, e.g. `psql -U app shop`."""
+    dialect: Dialect = Dialect.SHELL
+    origin: str = ""
+    """`file:line` it was read from."""

@@ -1,0 +1,129 @@
+"""What the services need from outside, as Protocols: each has a real adapter and a fake for tests.
+
+All methods of the stores may block for a moment; the services call them on the loop only where the
+adapter says it is cheap, else through `asyncio.to_thread`.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from broker.model.access import AccessRequest, Decision, Grant
+from broker.model.audit import AuditEvent
+from broker.model.identity import PublicKey, User
+from broker.model.ids import SessionId
+from broker.model.secret import Credential, Secret, SecretInfo, SecretKind
+from broker.model.session import SessionRow, SessionState
+from broker.model.target import Target
+
+
+class Clock(Protocol):
+    def now(self) -> int:
+        """Microseconds since the epoch (wall clock)."""
+
+    def monotonic(self) -> int:
+        """Microseconds of a clock that never goes back."""
+
+
+class UserStore(Protocol):
+    def add_user(self, user: User) -> None:
+        """Raises Invalid if the name is taken."""
+
+    def user(self, name: str) -> User | None: ...
+
+    def users(self) -> list[User]: ...
+
+    def set_locked(self, name: str, at: int | None) -> None:
+        """Lock (or unlock with None). Raises Invalid for an unknown user."""
+
+    def set_groups(self, name: str, groups: frozenset[str]) -> None: ...
+
+    def user_by_unix(self, unix_user: str) -> User | None:
+        """The user whose `unix_user` it is, else the user of that name without a `unix_user`."""
+
+    def add_key(self, key: PublicKey) -> None:
+        """Raises Invalid if the fingerprint is bound already (a key names one user)."""
+
+    def key(self, fingerprint: str) -> PublicKey | None: ...
+
+    def keys(self, user: str | None = None) -> list[PublicKey]: ...
+
+    def remove_key(self, fingerprint: str) -> None: ...
+
+    def touch_key(self, fingerprint: str, at: int) -> None:
+        """Note the use of a key."""
+
+
+class HostKeyStore(Protocol):
+    def host_keys(self, target: str) -> list[str]:
+        """Enrolled keys of the target, `type base64`."""
+
+    def pin_host_key(self, target: str, line: str, by: str, at: int) -> None: ...
+
+    def unpin_host_keys(self, target: str) -> int: ...
+
+
+class SessionStore(Protocol):
+    def open_session(self, row: SessionRow) -> SessionId:
+        """Stores the row under the next id of the sequence (`row.id` is ignored) and returns that id."""
+
+    def close_session(
+        self,
+        id: SessionId,
+        *,
+        state: SessionState,
+        at: int,
+        exit_status: int | None,
+        end_reason: str,
+        size: int,
+    ) -> None: ...
+
+    def session(self, id: SessionId) -> SessionRow | None: ...
+
+    def sessions(
+        self, *, user: str | None = None, state: SessionState | None = None, limit: int = 500
+    ) -> list[SessionRow]:
+        """Newest first."""
+
+
+class AuditStore(Protocol):
+    def append(self, event: AuditEvent) -> None:
+        """Durable on return. Raises Unavailable, and the caller closes what depends on it."""
+
+    def events(self, *, limit: int = 500) -> list[AuditEvent]:
+        """Newest first."""
+
+
+class SecretVault(Protocol):
+    """Management of stored secrets."""
+
+    def add(self, name: str, kind: SecretKind, value: Secret) -> None:
+        """Raises Invalid if the name is taken."""
+
+    def replace(self, name: str, value: Secret) -> None:
+        """New value for an existing name. Raises Invalid if unknown."""
+
+    def remove(self, name: str) -> None: ...
+
+    def list(self) -> list[SecretInfo]: ...
+
+    def rewrap(self) -> int:
+        """Wrap every data key with the newest master key; the number of secrets re-wrapped."""
+
+
+class SecretStore(Protocol):
+    """Gives the credential of a granted session, and of nothing else."""
+
+    def fetch(self, grant: Grant) -> Credential:
+        """Raises Unavailable if the secret does not exist or cannot be opened."""
+
+
+class PolicyEngine(Protocol):
+    def decide(self, request: AccessRequest) -> Decision:
+        """Never raises: doubt is a denial with its reason."""
+
+
+class TargetDirectory(Protocol):
+    def target(self, name: str) -> Target | None: ...
+
+    def targets(self) -> list[Target]: ...

@@ -1,0 +1,100 @@
+"""What a session core can ask its runner to do. Performed strictly in the order of the list."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+
+class RecordOutput(Struct, frozen=True, gc=False):
+    """Keep output in the recording; comes before the `SendClient` of the same bytes."""
+
+    data: bytes
+    stderr: bool = False
+
+
+class RecordInput(Struct, frozen=True, gc=False):
+    """Add input that is not kept to the recording's digest (length and SHA-256)."""
+
+    data: bytes
+
+
+class RecordResize(Struct, frozen=True, gc=False):
+    cols: int
+    rows: int
+
+
+class RecordEvent(Struct, frozen=True):
+    """Keep a fact beside the cast. `fields` is flat JSON."""
+
+    kind: str
+    fields: dict[str, str | int | bool | None]
+
+
+class SendClient(Struct, frozen=True, gc=False):
+    data: bytes
+    stderr: bool = False
+
+
+class SendTarget(Struct, frozen=True, gc=False):
+    data: bytes
+
+
+class EofClient(Struct, frozen=True, gc=False):
+    pass
+
+
+class EofTarget(Struct, frozen=True, gc=False):
+    pass
+
+
+class ResizeTarget(Struct, frozen=True, gc=False):
+    cols: int
+    rows: int
+    width: int
+    height: int
+
+
+class SignalTarget(Struct, frozen=True, gc=False):
+    name: str
+
+
+class BreakTarget(Struct, frozen=True, gc=False):
+    msec: int
+
+
+class SetTimer(Struct, frozen=True, gc=False):
+    """Deliver `TimerFired(name)` at session time `at`; replaces a timer of that name."""
+
+    name: str
+    at: int
+
+
+class Close(Struct, frozen=True, gc=False):
+    """The session is over: close the target, end the recording, tell the user's side. Always the last action.
+
+    `status`: what the user's side exits with; `signal`: instead of it, where the program died of one.
+    `reason`: one word, kept in the store.
+    """
+
+    status: int
+    reason: str
+    signal: str = ""
+    core_dumped: bool = False
+    message: str = ""
+
+
+Action = (
+    RecordOutput
+    | RecordInput
+    | RecordResize
+    | RecordEvent
+    | SendClient
+    | SendTarget
+    | EofClient
+    | EofTarget
+    | ResizeTarget
+    | SignalTarget
+    | BreakTarget
+    | SetTimer
+    | Close
+)

@@ -1,0 +1,35 @@
+"""The words the broker itself puts on the user's terminal or stderr during a session."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+GLYPHS = {"live": ("●", "*"), "denied": ("■", "#"), "ended": ("■", "#"), "warning": ("▲", "!")}
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """How to speak to this client: on a terminal with a glyph (ASCII where it has no UTF-8), else by one
+    plain line for stderr that scripts can read."""
+
+    terminal: bool
+    utf8: bool = True
+
+    def say(self, glyph: str, word: str, text: str) -> bytes:
+        """One notice. `word` is the state in capitals, or the code for scripts."""
+        if not self.terminal:
+            return f"bartizan: [{word}] {inert(text)}\n".encode()
+        mark = GLYPHS[glyph][0 if self.utf8 else 1]
+        line = f"\r\n{mark} {word}  {inert(text)}\r\n"
+        return line.encode() if self.utf8 else line.encode("ascii", "replace")
+
+    def banner(self, text: str) -> bytes:
+        """The first line of an interactive session."""
+        mark = GLYPHS["live"][0 if self.utf8 else 1]
+        return f"{mark} bartizan  {inert(text)}\r\n".encode("utf-8" if self.utf8 else "ascii", "replace")
+
+
+def inert(text: str) -> str:
+    """The text with every control, invisible and direction-changing character spelled out, so that no
+    name, reason or command can act on a terminal (lesson 13)."""
+    return "".join(c if c.isprintable() else f"⟨U+{ord(c):04X}⟩" for c in text)

@@ -1,0 +1,55 @@
+"""Frames: a stream of msgpack maps, each decoded into one typed message. Bounded: a peer cannot make the
+other side buffer more than `MAX_FRAME` bytes."""
+
+from __future__ import annotations
+
+from typing import Any, Generic, TypeVar
+
+import msgpack
+import msgspec
+
+from broker.wire.messages import FromBroker, FromClient, Message
+
+MAX_FRAME = 1 << 20
+READ_SIZE = 1 << 16
+
+T = TypeVar("T")
+
+_encoder = msgspec.msgpack.Encoder()
+
+
+class WireError(Exception):
+    """The peer sent what is no message of this protocol; the connection is to be closed."""
+
+
+def encode(message: Message) -> bytes:
+    """One frame."""
+    return _encoder.encode(message)
+
+
+class Decoder(Generic[T]):
+    """Incremental decoder of one direction; made by `from_client` and `from_broker`."""
+
+    def __init__(self, kind: Any) -> None:
+        self._kind = kind
+        self._unpacker = msgpack.Unpacker(max_buffer_size=MAX_FRAME + READ_SIZE)
+
+    @staticmethod
+    def from_client() -> Decoder[FromClient]:
+        return Decoder(FromClient)
+
+    @staticmethod
+    def from_broker() -> Decoder[FromBroker]:
+        return Decoder(FromBroker)
+
+    def feed(self, data: bytes) -> list[T]:
+        """The messages completed by `data`.
+
+        Raises:
+            WireError: the bytes are not msgpack, too large, or of no known message.
+        """
+        try:
+            self._unpacker.feed(data)
+            return [msgspec.convert(frame, self._kind) for frame in self._unpacker]
+        except (msgpack.UnpackException, msgspec.ValidationError, ValueError) as exc:
+            raise WireError(str(exc) or type(exc).__name__) from None

@@ -1,0 +1,231 @@
+"""Messages of the control protocol, version 1.
+
+A connection starts with `Hello` → `Welcome`. Then either side of two lives:
+
+* asking: `Request(id, ask)` → `Reply(id, body)` or `Failure(id, …)`, any number in flight;
+* attached: one `Attach` turns the connection into a terminal or a pipe, carrying `Input`, `WindowSize`,
+  `InputEnd` one way and `Output`, `Exit` the other, until `Exit`.
+
+Times are microseconds since the epoch. Unknown fields are ignored, an unknown message ends the connection.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+VERSION = 1
+
+
+class Message(Struct, frozen=True, tag_field="type"):
+    """Base of everything that travels; the class's tag names it on the wire."""
+
+
+# ---------------------------------------------------------------- opening
+
+
+class Hello(Message, frozen=True, tag="hello"):
+    version: int
+    client: str
+    """`tui`, `cli` or `shell`; for the audit only."""
+
+
+class Welcome(Message, frozen=True, tag="welcome"):
+    version: int
+    user: str
+    groups: list[str]
+    admin: bool
+    broker: str
+    """Version of the broker."""
+    portal: bool
+    """True where `OpenTarget` is possible: the connection belongs to a login's picker."""
+
+
+# ---------------------------------------------------------------- asks
+
+
+class ListTargets(Message, frozen=True, tag="list-targets"):
+    """Targets this user may see. → `Targets`"""
+
+    query: str = ""
+
+
+class ListSessions(Message, frozen=True, tag="list-sessions"):
+    """Live sessions: one's own, all for an admin. → `Sessions`"""
+
+
+class ListRecordings(Message, frozen=True, tag="list-recordings"):
+    """Recordings this user may read, newest first; every word of `query` must occur. → `Sessions`"""
+
+    query: str = ""
+    limit: int = 500
+
+
+class ReadRecording(Message, frozen=True, tag="read-recording"):
+    """A part of a recording's file, at most 256 KiB a time. `part`: `cast` or `events`. → `Chunk`"""
+
+    id: str
+    part: str = "cast"
+    offset: int = 0
+
+
+class OpenTarget(Message, frozen=True, tag="open-target"):
+    """Only from a portal: authorize, and open as soon as the picker has left the terminal. → `Opening`"""
+
+    target: str
+    account: str = ""
+    reason: str = ""
+
+
+class KillSession(Message, frozen=True, tag="kill-session"):
+    """Admin: end a live session at once. → `Done`"""
+
+    id: str
+    reason: str
+
+
+Ask = ListTargets | ListSessions | ListRecordings | ReadRecording | OpenTarget | KillSession
+
+
+# ---------------------------------------------------------------- views
+
+
+class AccountView(Struct, frozen=True):
+    """Access to one account before it is picked: `state` is `OK`, `REASON`, `WAIT` or `DENY`."""
+
+    name: str
+    state: str
+    why: str
+    rule: str
+    origin: str
+    """`prod.yaml:12` of the rule that decided; empty if none did."""
+
+
+class TargetView(Struct, frozen=True):
+    name: str
+    address: str
+    port: int
+    accounts: list[AccountView]
+    """The default account first."""
+    tags: dict[str, str]
+    note: str
+    dialect: str
+    last_at: int | None
+    """Start of this user's last session there."""
+    live: int
+    """Live sessions there that this user may see."""
+
+
+class SessionView(Struct, frozen=True):
+    id: str
+    user: str
+    target: str
+    account: str
+    channel: str
+    command: str
+    source: str
+    reason: str
+    started_at: int
+    ended_at: int | None
+    state: str
+    """`live`, `ended` or `interrupted`."""
+    exit_status: int | None
+    end_reason: str
+    size: int
+    """Bytes of the cast."""
+
+
+# ---------------------------------------------------------------- replies
+
+
+class Targets(Message, frozen=True, tag="targets"):
+    items: list[TargetView]
+
+
+class Sessions(Message, frozen=True, tag="sessions"):
+    items: list[SessionView]
+
+
+class Chunk(Message, frozen=True, tag="chunk"):
+    data: bytes
+    offset: int
+    size: int
+    """Of the whole file, now; it grows while the session is live."""
+
+
+class Opening(Message, frozen=True, tag="opening"):
+    """Granted: leave the terminal (exit the picker), the session takes it over."""
+
+    target: str
+    account: str
+
+
+class Done(Message, frozen=True, tag="done"):
+    message: str = ""
+
+
+Body = Targets | Sessions | Chunk | Opening | Done
+
+
+# ---------------------------------------------------------------- envelopes
+
+
+class Request(Message, frozen=True, tag="request"):
+    id: int
+    ask: Ask
+
+
+class Reply(Message, frozen=True, tag="reply"):
+    id: int
+    body: Body
+
+
+class Failure(Message, frozen=True, tag="failure"):
+    """`code` is stable (`E-DENIED` …); `exit_status` is what a command line exits with."""
+
+    id: int
+    code: str
+    message: str
+    hint: str = ""
+    exit_status: int = 1
+
+
+# ---------------------------------------------------------------- attached
+
+
+class Attach(Message, frozen=True, tag="attach"):
+    """Be this user's login: what `ssh bastion [command]` would do, on this connection.
+
+    `term` empty: no terminal. `env`: only what the broker's allow-list lets through is used.
+    """
+
+    command: str | None
+    term: str = ""
+    cols: int = 0
+    rows: int = 0
+    env: dict[str, str] = {}
+
+
+class Input(Message, frozen=True, tag="input"):
+    data: bytes
+
+
+class InputEnd(Message, frozen=True, tag="input-end"):
+    pass
+
+
+class WindowSize(Message, frozen=True, tag="window-size"):
+    cols: int
+    rows: int
+
+
+class Output(Message, frozen=True, tag="output"):
+    data: bytes
+    stderr: bool = False
+
+
+class Exit(Message, frozen=True, tag="exit"):
+    status: int
+
+
+FromClient = Hello | Request | Attach | Input | InputEnd | WindowSize
+FromBroker = Welcome | Reply | Failure | Output | Exit
