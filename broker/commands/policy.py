@@ -1,0 +1,112 @@
+"""`bartizan policy check` and `policy explain`: what the policies say, without a running broker."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import click
+
+from broker.commands.config import load_all
+from broker.commands.context import Context
+from broker.config import load_config
+from broker.gate.rules import judge_line
+from broker.model import exits
+from broker.model.access import AccessRequest
+from broker.model.errors import Invalid
+from broker.model.identity import Kind, Principal
+from broker.model.target import Channel, Target
+from broker.policy.engine import Engine
+from broker.policy.explain import as_json, as_text, explain
+from broker.policy.loader import load_policies
+
+
+class Unknown(Invalid):
+    """A user or target that does not exist."""
+
+    code = "E-UNKNOWN"
+    exit_status = exits.UNKNOWN_TARGET
+
+
+@click.group()
+def policy() -> None:
+    """Check and explain the policies."""
+
+
+@policy.command()
+@click.argument("path", required=False, type=click.Path(path_type=Path))
+@click.option("--json", "json_out", is_flag=True, help="One JSON object on standard output.")
+@click.pass_obj
+def check(context: Context, path: Path | None, json_out: bool) -> None:
+    """Read the policies of PATH (a file or a folder; default: those of the configuration).
+
+    Exit status 78 and every problem, if there is one.
+    """
+    place = path if path is not None else load_config(context.config_path).policies
+    policies = load_policies(place, required=True).policies
+    if json_out or context.json:
+        names = [{"name": p.rule.name, "origin": p.rule.origin} for p in policies]
+        click.echo(json.dumps({"v": 1, "ok": True, "path": str(place), "policies": names}))
+        return
+    click.echo(f"ok  {place}: {len(policies)} policies")
+
+
+@policy.command(name="explain", context_settings={"ignore_unknown_options": True})
+@click.argument("user")
+@click.argument("target")
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+@click.option("--account", help="Account on the target; default: its first.")
+@click.option("--channel", type=click.Choice([c.value for c in Channel]), help="Default: shell, or exec.")
+@click.option("--groups", help="Groups of the user, comma separated, instead of the stored ones.")
+@click.option("--agent", is_flag=True, help="With --groups: the user is an agent.")
+@click.option("--reason", default="", help="The reason the user would give.")
+@click.option("--json", "json_out", is_flag=True, help="One JSON object on standard output.")
+@click.pass_obj
+def explain_command(
+    context: Context,
+    user: str,
+    target: str,
+    command: tuple[str, ...],
+    account: str | None,
+    channel: str | None,
+    groups: str | None,
+    agent: bool,
+    reason: str,
+    json_out: bool,
+) -> None:
+    """Say what would be decided now if USER opened TARGET, or ran COMMAND on it, and why."""
+    _, targets, policies = load_all(context.config_path)
+    chosen = _target(target, targets)
+    request = AccessRequest(
+        principal=_principal(context, user, groups, agent=agent),
+        target=chosen,
+        account=account or chosen.accounts[0],
+        channel=Channel(channel) if channel else Channel.EXEC if command else Channel.SHELL,
+        at=time.time_ns() // 1000,
+        reason=reason,
+        command=" ".join(command).encode("utf-8", "surrogateescape") if command else None,
+    )
+    explanation = explain(Engine(policies, judge_line), request)
+    if json_out or context.json:
+        click.echo(json.dumps(as_json(explanation)))
+    else:
+        click.echo(as_text(explanation))
+
+
+def _target(name: str, targets: list[Target]) -> Target:
+    for target in targets:
+        if target.name == name:
+            return target
+    raise Unknown(f"no target is called {name!r}", hint="bartizan config check reads the targets again")
+
+
+def _principal(context: Context, name: str, groups: str | None, *, agent: bool) -> Principal:
+    if groups is not None:
+        given = frozenset(group.strip() for group in groups.split(",") if group.strip())
+        return Principal(name, Kind.AGENT if agent else Kind.HUMAN, given)
+    user = context.find_user(name) if context.find_user else None
+    if user is None:
+        hint = "give --groups a,b to explain for a user who is not stored"
+        raise Unknown(f"no user is called {name!r}", hint=hint)
+    return user.principal()

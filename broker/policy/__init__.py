@@ -1,0 +1,1 @@
+"""Pure authorization: schema and loader of the policy files, the engine, explanations."""
