@@ -1,0 +1,76 @@
+"""The schema of the store, as steps that are each applied once, in order, in a transaction.
+
+A released step is never changed: a change of the schema is a new function at the end.
+"""
+
+from __future__ import annotations
+
+from sqlite_utils import Database, Migrations
+
+MIGRATIONS = Migrations("bartizan")
+
+_PEOPLE = """
+CREATE TABLE users (
+    name TEXT PRIMARY KEY, kind TEXT NOT NULL, groups TEXT NOT NULL, admin INTEGER NOT NULL,
+    created_at INTEGER NOT NULL, locked_at INTEGER, unix_user TEXT UNIQUE
+) STRICT;
+CREATE TABLE keys (
+    fingerprint TEXT PRIMARY KEY, user TEXT NOT NULL REFERENCES users(name), line TEXT NOT NULL,
+    comment TEXT NOT NULL, added_at INTEGER NOT NULL, last_used_at INTEGER
+) STRICT;
+CREATE INDEX keys_user ON keys(user);
+"""
+
+_HOSTS = """
+CREATE TABLE host_keys (
+    target TEXT NOT NULL, line TEXT NOT NULL, pinned_by TEXT NOT NULL, pinned_at INTEGER NOT NULL,
+    PRIMARY KEY (target, line)
+) STRICT;
+"""
+
+# AUTOINCREMENT: a session number is never given twice, even if its row were removed.
+_SESSIONS = """
+CREATE TABLE sessions (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, user TEXT NOT NULL, target TEXT NOT NULL,
+    account TEXT NOT NULL, channel TEXT NOT NULL, command TEXT NOT NULL, source TEXT NOT NULL,
+    reason TEXT NOT NULL, started_at INTEGER NOT NULL, ended_at INTEGER, state TEXT NOT NULL,
+    exit_status INTEGER, end_reason TEXT NOT NULL, recording TEXT NOT NULL, size INTEGER NOT NULL
+) STRICT;
+CREATE INDEX sessions_user ON sessions(user, number);
+CREATE INDEX sessions_state ON sessions(state, number);
+"""
+
+# The triggers stop a slip of our own code, not an administrator with the file in hand.
+_AUDIT = """
+CREATE TABLE audit (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, code TEXT NOT NULL, at INTEGER NOT NULL, actor TEXT NOT NULL,
+    subject TEXT NOT NULL, session TEXT NOT NULL, detail TEXT NOT NULL
+) STRICT;
+CREATE TRIGGER audit_no_update BEFORE UPDATE ON audit
+BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END;
+CREATE TRIGGER audit_no_delete BEFORE DELETE ON audit
+BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END;
+"""
+
+_SECRETS = """
+CREATE TABLE master_keys (
+    version INTEGER PRIMARY KEY AUTOINCREMENT, key_id TEXT NOT NULL UNIQUE
+) STRICT;
+CREATE TABLE secrets (
+    name TEXT PRIMARY KEY, kind TEXT NOT NULL, version INTEGER NOT NULL, created_at INTEGER NOT NULL,
+    rotated_at INTEGER, key_id TEXT NOT NULL REFERENCES master_keys(key_id),
+    wrapped_key BLOB NOT NULL, ciphertext BLOB NOT NULL
+) STRICT;
+"""
+
+
+@MIGRATIONS()
+def m0001_initial(db: Database) -> None:
+    for script in (_PEOPLE, _HOSTS, _SESSIONS, _AUDIT, _SECRETS):
+        db.executescript(script)
+
+
+def unknown_steps(db: Database) -> list[str]:
+    """Steps the file has seen and this program has not: it was written by a newer release."""
+    known = {step.name for step in MIGRATIONS.pending(Database(memory=True))}
+    return [step.name for step in MIGRATIONS.applied(db) if step.name not in known]

@@ -1,0 +1,1 @@
+"""In-memory stand-ins for the adapters, held to the same contracts (`tests/contract`)."""
