@@ -1,0 +1,117 @@
+"""`bartizan sessions` and `bartizan recordings`: what is going on, and what went on."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from broker.commands.asking import ask
+from broker.commands.context import Context
+from broker.commands.listing import Row, moment, show
+from broker.wire.messages import (
+    Chunk,
+    Done,
+    KillSession,
+    ListRecordings,
+    ListSessions,
+    ReadRecording,
+    Sessions,
+    SessionView,
+)
+
+
+@click.group()
+def sessions() -> None:
+    """The sessions that are live now."""
+
+
+@sessions.command("ls")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
+@click.pass_obj
+def list_sessions(context: Context, as_json: bool) -> None:
+    """List live sessions: your own, all of them for an admin.
+
+    Example: bartizan sessions ls
+    """
+    found = ask(context, ListSessions(), Sessions).items
+    show([_row(view) for view in found], as_json=as_json or context.json)
+
+
+@sessions.command()
+@click.argument("id")
+@click.option("-m", "--message", required=True, help="The reason; the user is shown it.")
+@click.pass_obj
+def kill(context: Context, id: str, message: str) -> None:
+    """End the live session ID at once (admins).
+
+    Example: bartizan sessions kill S-81c -m 'wrong host'
+    """
+    click.echo(ask(context, KillSession(id, message), Done).message)
+
+
+@click.group()
+def recordings() -> None:
+    """The recordings you may read."""
+
+
+@recordings.command("ls")
+@click.argument("query", nargs=-1)
+@click.option("--limit", default=500, show_default=True, help="At most this many.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
+@click.pass_obj
+def list_recordings(context: Context, query: tuple[str, ...], limit: int, as_json: bool) -> None:
+    """List recordings, newest first; every word of QUERY must occur (id, user, target, command, state).
+
+    Example: bartizan recordings ls alice prod-db-1
+    """
+    found = ask(context, ListRecordings(" ".join(query), limit), Sessions).items
+    show([_row(view) for view in found], as_json=as_json or context.json)
+
+
+@recordings.command()
+@click.argument("id")
+@click.option("--events", is_flag=True, help="The event stream instead of the cast.")
+@click.pass_obj
+def cat(context: Context, id: str, events: bool) -> None:
+    """Write the recording ID to standard output, as the asciicast file it is.
+
+    Example: bartizan recordings cat S-81c > S-81c.cast
+    """
+    offset, part = 0, "events" if events else "cast"
+    while True:
+        chunk = ask(context, ReadRecording(id, part, offset), Chunk)
+        if not chunk.data:
+            return
+        sys.stdout.buffer.write(chunk.data)
+        offset += len(chunk.data)
+
+
+@recordings.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False))
+def play(file: str) -> None:
+    """Play a recording from an asciicast FILE (version 1, 2 or 3), without a broker.
+
+    Example: bartizan recordings play S-81c.cast
+    """
+    os.execv(sys.executable, [sys.executable, "-m", "tui", "replay", file])  # noqa: S606
+
+
+def _row(view: SessionView) -> Row:
+    return {
+        "id": view.id,
+        "started_at": moment(view.started_at),
+        "ended_at": moment(view.ended_at),
+        "user": view.user,
+        "target": view.target,
+        "account": view.account,
+        "channel": view.channel,
+        "state": view.state,
+        "exit_status": view.exit_status,
+        "end_reason": view.end_reason,
+        "source": view.source,
+        "reason": view.reason,
+        "command": view.command,
+        "size": view.size,
+    }

@@ -1,0 +1,1 @@
+"""The control socket: what may be asked (`permits`), answers (`handlers`, `views`), the wire (`server`)."""

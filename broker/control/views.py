@@ -1,0 +1,55 @@
+"""From the broker's model to what travels on the wire."""
+
+from __future__ import annotations
+
+from broker.model.access import Decision, Verdict
+from broker.model.session import SessionRow
+from broker.model.target import Target
+from broker.wire.messages import AccountView, SessionView, TargetView
+
+_STATE = {Verdict.ALLOW: "OK", Verdict.NEED_REASON: "REASON", Verdict.DENY: "DENY"}
+
+
+def account_view(name: str, decision: Decision) -> AccountView:
+    return AccountView(
+        name, _STATE[decision.verdict], decision.reason, decision.rule.name, decision.rule.origin
+    )
+
+
+def target_view(target: Target, accounts: list[AccountView], last_at: int | None, live: int) -> TargetView:
+    return TargetView(
+        name=target.name,
+        address=target.address,
+        port=target.port,
+        accounts=accounts,
+        tags=dict(target.tags),
+        note=target.note,
+        dialect=target.dialect.value,
+        last_at=last_at,
+        live=live,
+    )
+
+
+def session_view(row: SessionRow) -> SessionView:
+    return SessionView(
+        id=row.id,
+        user=row.user,
+        target=row.target,
+        account=row.account,
+        channel=row.channel,
+        command=row.command,
+        source=row.source,
+        reason=row.reason,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        state=row.state.value,
+        exit_status=row.exit_status,
+        end_reason=row.end_reason,
+        size=row.size,
+    )
+
+
+def matches(query: str, *texts: str) -> bool:
+    """Whether every word of the query occurs in one of the texts, whatever its case."""
+    haystack = "\n".join(texts).lower()
+    return all(word in haystack for word in query.lower().split())

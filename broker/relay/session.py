@@ -1,0 +1,188 @@
+"""One session from its grant to its end: recording first, then the target, then the traffic."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from broker.model import exits
+from broker.model.access import Grant
+from broker.model.errors import BartizanError, CannotRecord
+from broker.model.session import SessionRow
+from broker.model.target import Channel
+from broker.ports import HostKeyStore, SecretStore
+from broker.relay.client import ClientSide
+from broker.relay.runner import Runner
+from broker.relay.target import dial, start_program
+from broker.services.recordings import Picture, RecordingService, SessionRecording
+from broker.services.sessions import SessionService
+from broker.session.actions import Close
+from broker.session.core import SessionCore, Terms
+from broker.session.notices import Voice
+
+log = structlog.get_logger()
+
+ENV_TO_TARGET = ("LANG", "LANGUAGE", "LC_", "NO_COLOR", "COLORTERM")
+SECOND = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class SessionDefaults:
+    """Bounds where the policy sets none, in seconds; None: no bound."""
+
+    idle_s: int | None
+    longest_s: int | None
+    keepalive_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a session ended, for the one who opened it."""
+
+    session: str
+    close: Close
+    error: str = ""
+    """Why it could not be opened; empty where it ran."""
+
+
+class Sessions:
+    """Runs granted sessions."""
+
+    def __init__(
+        self,
+        service: SessionService,
+        recordings: RecordingService,
+        secrets: SecretStore,
+        host_keys: HostKeyStore,
+        defaults: SessionDefaults,
+    ) -> None:
+        self._service = service
+        self._recordings = recordings
+        self._secrets = secrets
+        self._host_keys = host_keys
+        self._defaults = defaults
+
+    async def run(self, grant: Grant, client: ClientSide) -> Outcome:
+        """The whole session; returns when its recording is closed. The client's channel stays open.
+
+        Raises:
+            Unavailable: the store does not answer, so nothing was started.
+        """
+        row = await self._service.opened(grant)
+        close = Close(exits.INTERNAL, "error")
+        size, error = 0, ""
+        try:
+            recording = await self._recordings.open(grant, row, _picture(client), client.env)
+            try:
+                close = await self._relay(grant, row, client, recording)
+            except BartizanError as exc:
+                close = Close(exc.exit_status, "unavailable")
+                recording.event(recording.time(), "failed", {"code": exc.code, "text": exc.message})
+                raise
+            finally:
+                size = await asyncio.shield(self._recordings.close(recording, close.reason, _end(close)))
+        except BartizanError as exc:
+            if isinstance(exc, CannotRecord):
+                close = Close(exc.exit_status, "recording")
+            error = f"{exc.code} {exc.message}"
+            tell(client, exc.code, exc.message, exc.hint)
+        except Exception as exc:
+            log.error("session.failed", session=row.id, error=repr(exc), exc_info=exc)
+            error = "E-INTERNAL an error in the broker"
+            tell(client, "E-INTERNAL", f"an error in the broker ended session {row.id}", "")
+        finally:
+            ended = self._service.ended(row, status=close.status, reason=close.reason, size=size)
+            await asyncio.shield(ended)
+        return Outcome(row.id, close, error)
+
+    async def _relay(
+        self, grant: Grant, row: SessionRow, client: ClientSide, recording: SessionRecording
+    ) -> Close:
+        """From the open recording to the end of the traffic. Raises Unavailable if there never was any."""
+        core = SessionCore(self._terms(grant, row, client))
+        runner = Runner(core, row, client, recording)
+        self._service.register(runner)
+        client.on_interrupt = lambda: runner.kill("cancelled", row.user, "cancelled while connecting")
+        reaching = asyncio.get_running_loop().create_task(
+            self._reach(grant, client, runner), name=f"reach-{row.id}"
+        )
+        try:
+            first: set[asyncio.Future[Any]] = {reaching, runner.ended}
+            await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+            client.on_interrupt = None
+            if reaching.done():
+                await reaching
+            return await runner.ended
+        finally:
+            reaching.cancel()
+            runner.abandon()
+
+    async def _reach(self, grant: Grant, client: ClientSide, runner: Runner) -> None:
+        """Dial, start the program, let the traffic begin."""
+        credential = await asyncio.to_thread(self._secrets.fetch, grant)
+        pins = grant.target.host_keys or tuple(self._host_keys.host_keys(grant.target.name))
+        conn = await dial(grant, credential, pins, self._defaults.keepalive_s)
+        try:
+            program = await start_program(
+                conn,
+                runner,
+                command=_command(grant),
+                terminal=client.terminal,
+                env={k: v for k, v in client.env.items() if _goes_to_target(k)},
+            )
+        except BaseException:
+            conn.close()
+            raise
+        runner.start(program)
+
+    def _terms(self, grant: Grant, row: SessionRow, client: ClientSide) -> Terms:
+        limits, defaults = grant.decision.limits, self._defaults
+        idle = defaults.idle_s if limits.idle_s is None else limits.idle_s
+        longest = defaults.longest_s if limits.max_s is None else limits.max_s
+        banner = ""
+        if client.terminal is not None and grant.channel is Channel.SHELL:
+            banner = f"{row.target} as {row.account}, recorded {row.id}."
+        return Terms(
+            voice_of(client),
+            idle * SECOND if idle else None,
+            longest * SECOND if longest else None,
+            banner,
+        )
+
+
+def voice_of(client: ClientSide) -> Voice:
+    """How to speak to this client."""
+    return Voice(client.terminal is not None, client.utf8)
+
+
+def tell(client: ClientSide, code: str, message: str, hint: str) -> None:
+    """Say to the user why something did not happen: a notice on a terminal, else one line on stderr."""
+    voice = voice_of(client)
+    text = f"{message}. {hint}" if hint else message
+    client.write(voice.say("denied", code, text), stderr=not voice.terminal)
+
+
+def _picture(client: ClientSide) -> Picture:
+    terminal = client.terminal
+    if terminal is None:
+        return Picture()
+    return Picture(terminal.type or "unknown", terminal.window.cols or 80, terminal.window.rows or 24)
+
+
+def _command(grant: Grant) -> bytes | None:
+    """What to ask the target for: the given command, else the target's fixed program, else a login shell."""
+    if grant.command is None and grant.target.start is not None:
+        return grant.target.start.encode()
+    return grant.command
+
+
+def _goes_to_target(name: str) -> bool:
+    return name.startswith(ENV_TO_TARGET) and name != "LC_BARTIZAN_REASON"
+
+
+def _end(close: Close) -> dict[str, str | int | None]:
+    """The facts of the recording's last event."""
+    return {"status": None if close.signal else close.status, "signal": close.signal}
