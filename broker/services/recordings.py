@@ -133,8 +133,9 @@ class RecordingService:
             "env": env,
             "terminal": bool(picture.term),
         }
-        keep = None if picture.term else self._exec_keep
-        return open_recording(folder, row.id, header, start, keep_bytes=keep)
+        terminal = bool(picture.term)
+        keep = None if terminal else self._exec_keep
+        return open_recording(folder, row.id, header, start, terminal=terminal, keep_bytes=keep)
 
     async def close(self, recording: SessionRecording, reason: str, fields: dict[str, Any]) -> int:
         """Write the end, make it durable, give up the files; the size of the cast in bytes.

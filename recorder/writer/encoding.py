@@ -62,9 +62,15 @@ class Digest:
 
 
 class Encoder:
-    """Keeps what must survive between batches: line count, unfinished UTF-8, digests."""
+    """Keeps what must survive between batches: line count, unfinished UTF-8, digests.
 
-    def __init__(self) -> None:
+    `terminal`: False for a program's plain output. Binary data in it (invalid UTF-8 with a NUL) is then one
+    line in the cast that says how much, and its exact bytes are beside; on a terminal every byte counts for
+    the picture.
+    """
+
+    def __init__(self, terminal: bool = True) -> None:
+        self._terminal = terminal
         self.lines = 1  # the header
         self.digests: dict[str, Digest] = {}
         self._tails = {OUTPUT: b"", STDERR: b""}
@@ -107,6 +113,10 @@ class Encoder:
         try:
             text, used = codecs.utf_8_decode(merged, "strict", False)
         except UnicodeDecodeError:
+            if not self._terminal and b"\0" in merged:
+                self._tails[code] = b""
+                self._emit(code, group[0].t, f"[{len(merged)} bytes of binary data]\r\n", merged)
+                return
             for operation in group:
                 self._inexact(code, operation)
             return

@@ -85,14 +85,20 @@ class LiveRecording:
     """
 
     def __init__(
-        self, cast: HeldFile, events: HeldFile, ahead: int, keep_bytes: int | None, hooks: Hooks
+        self,
+        cast: HeldFile,
+        events: HeldFile,
+        ahead: int,
+        keep_bytes: int | None,
+        hooks: Hooks,
+        terminal: bool = True,
     ) -> None:
         self._cast, self._events = cast, events
         self._ahead = (ahead, max(ahead // 4, 2 * CLOSING[1]))
         self._keep_bytes = keep_bytes
         self.hooks = hooks
         self.failed: Exception | None = None
-        self._encoder = Encoder()
+        self._encoder = Encoder(terminal)
         self._queue: deque[Operation] = deque()
         self._ledger = _Ledger()
         self._seen = {OUTPUT: 0, STDERR: 0}

@@ -23,6 +23,7 @@ def open_recording(
     header: Header,
     start_event: Mapping[str, Any],
     *,
+    terminal: bool = True,
     keep_bytes: int | None = None,
     ahead: int = AHEAD,
     on_fail: Callable[[Exception], object] = ignore,
@@ -30,6 +31,7 @@ def open_recording(
 ) -> LiveRecording:
     """Create `<id>.cast` and `<id>.events`, lock them, write header and start event, bring them to the disk.
 
+    terminal: False for plain output of a program: binary data is then only named in the cast, and kept beside.
     keep_bytes: content kept at most, the rest is digested (exec without a terminal); None keeps all.
     ahead: disk space held beyond what is written; at least 64 KiB.
     on_fail: called on the writing thread, once, at the first failure. on_room: called there after output was
@@ -58,4 +60,4 @@ def open_recording(
         raise
     finally:
         os.close(folder)
-    return LiveRecording(files[0], files[1], ahead, keep_bytes, Hooks(on_fail, on_room))
+    return LiveRecording(files[0], files[1], ahead, keep_bytes, Hooks(on_fail, on_room), terminal)

@@ -69,14 +69,14 @@ STEP = st.tuples(st.integers(-1000, 10**7), st.sampled_from(["out", "out", "err"
 
 
 @settings(max_examples=120, deadline=None)
-@given(st.lists(STEP, max_size=40))
+@given(st.lists(STEP, max_size=40), st.booleans())
 def test_lesson_45_bytes_in_are_bytes_out_and_time_never_goes_back(
-    steps: list[tuple[int, str, bytes]],
+    steps: list[tuple[int, str, bytes]], terminal: bool
 ) -> None:
     """lesson 45: any chunking of any bytes comes back exactly; resizes are there; time only goes forward."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        live = opened(folder)
+        live = opened(folder, terminal=terminal)
         sent: dict[str, bytes] = {"out": b"", "err": b""}
         sizes: list[str] = []
         t = 0
@@ -114,6 +114,22 @@ def test_the_reference_reader_reads_invalid_bytes_and_unicode_line_breaks(tmp_pa
         == b"caf\xc3\xa9 \xff\xfe \xe2\x80\xa8 \xc2\x85 \x1b[1m\x00\xe4\xb8"
     )
     assert asciinema_cat(tmp_path / "S-1.cast").decode() == "café �� \u2028 \u0085 \x1b[1m\0�"
+
+
+def test_binary_data_of_a_program_without_a_terminal_is_named_in_the_cast_and_kept_beside(
+    tmp_path: Path,
+) -> None:
+    live = opened(tmp_path, terminal=False)
+    live.output(5, b"text first\n")
+    live.flush()
+    live.output(6, b"\x7fELF\0\xff\xfe")
+    live.output(7, b"\xe4\0")
+    live.flush()
+    live.output(8, b"text last\n")
+    live.close(9, "exit")
+    cast = tmp_path / "S-1.cast"
+    assert exact_output(cast) == b"text first\n\x7fELF\0\xff\xfe\xe4\0text last\n"
+    assert asciinema_cat(cast).decode() == "text first\n[9 bytes of binary data]\r\ntext last\n"
 
 
 def test_header_and_start_are_in_the_files_before_it_returns(tmp_path: Path) -> None:
@@ -224,12 +240,15 @@ def test_beyond_the_limit_only_the_digest_is_kept(tmp_path: Path) -> None:
 @given(
     st.lists(
         st.one_of(st.binary(max_size=300), st.binary(max_size=3).map(lambda data: data * 100)), max_size=30
-    )
+    ),
+    st.booleans(),
 )
-def test_what_is_accepted_never_takes_more_than_the_space_held_for_it(chunks: list[bytes]) -> None:
+def test_what_is_accepted_never_takes_more_than_the_space_held_for_it(
+    chunks: list[bytes], terminal: bool
+) -> None:
     """The reckoning of `room` is an upper bound: what was held is never overrun by what was written."""
     with tempfile.TemporaryDirectory() as name:
-        live = opened(Path(name))
+        live = opened(Path(name), terminal=terminal)
         start = (live._cast.written, live._events.written)
         for t, data in enumerate(chunks):
             if len(data) <= live.room:
