@@ -12,6 +12,9 @@ from recorder.cast import encode_event, encode_stream_event
 
 OUTPUT, STDERR, RESIZE, MARKER, EVENT, DIGEST = "o", "e", "r", "m", "x", "d"
 
+MERGED = 10_000
+"""Microseconds of output that share a time in the cast: finer than an eye, coarser than a pty's reads."""
+
 _ESCAPED = bytes(range(0x20)) + b'"\\'
 _LINE = 48  # more than the frame of one cast line
 _NOTE = 160  # more than the frame of one line beside it
@@ -78,8 +81,8 @@ class Encoder:
         self._events: list[bytes] = []
 
     def batch(self, operations: Iterable[Operation]) -> tuple[bytes, bytes]:
-        """Lines for the cast and for the event stream; neighbouring output becomes one event."""
-        for code, group in groupby(operations, lambda operation: operation.code):
+        """Lines for the cast and for the event stream; output within `MERGED` becomes one event."""
+        for (code, _), group in groupby(operations, lambda each: (each.code, each.t // MERGED)):
             if code in self._tails:
                 self._text(code, list(group))
                 continue

@@ -109,6 +109,8 @@ class LiveRecording:
         self._broken = False
         self._unsynced = False
         self._io = threading.Lock()
+        self.queued = False
+        """The pump knows that something is pending; set and cleared by it."""
         self.t = 0
         """Time of the last thing accepted."""
 

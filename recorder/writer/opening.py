@@ -31,7 +31,7 @@ def open_recording(
 ) -> LiveRecording:
     """Create `<id>.cast` and `<id>.events`, lock them, write header and start event, bring them to the disk.
 
-    terminal: False for plain output of a program: binary data is then only named in the cast, and kept beside.
+    terminal: False for a program's plain output: binary data is then only named in the cast, and kept beside.
     keep_bytes: content kept at most, the rest is digested (exec without a terminal); None keeps all.
     ahead: disk space held beyond what is written; at least 64 KiB.
     on_fail: called on the writing thread, once, at the first failure. on_room: called there after output was

@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
+from functools import partial
 
-from recorder.writer.live import LiveRecording
+from recorder.writer.live import LiveRecording, ignore
 
 _log = logging.getLogger(__name__)
 
@@ -15,13 +17,16 @@ _log = logging.getLogger(__name__)
 class RecorderPump:
     """Writes what is pending in batches, and brings each recording to the disk at least every second.
 
+    Only recordings with something pending are looked at, so hundreds of quiet ones cost nothing.
+
     A recording that fails takes no other with it; its `on_fail` is called on this thread.
     """
 
-    def __init__(self, window: float = 0.010, sync_every: float = 1.0) -> None:
+    def __init__(self, window: float = 0.050, sync_every: float = 1.0) -> None:
         """window: seconds in which output is gathered into one batch. sync_every: seconds between fsyncs."""
         self._window, self._sync_every = window, sync_every
         self._live: dict[LiveRecording, None] = {}
+        self._dirty: deque[LiveRecording] = deque()
         self._lock = threading.Lock()
         self._work = threading.Event()
         self._urgent = threading.Event()
@@ -42,17 +47,21 @@ class RecorderPump:
 
     def register(self, recording: LiveRecording) -> None:
         """Write this recording from now on."""
-        recording.hooks.wake = self._wake
         with self._lock:
             self._live[recording] = None
-        self._wake(False)
+        recording.hooks.wake = partial(self._wake, recording)
+        self._wake(recording, False)
 
     def unregister(self, recording: LiveRecording) -> None:
         """Leave this recording alone; what is still pending is written by its `close`."""
+        recording.hooks.wake = ignore
         with self._lock:
             self._live.pop(recording, None)
 
-    def _wake(self, urgent: bool) -> None:
+    def _wake(self, recording: LiveRecording, urgent: bool) -> None:
+        if not recording.queued:
+            recording.queued = True
+            self._dirty.append(recording)
         if urgent and not self._urgent.is_set():
             self._urgent.set()
         if not self._work.is_set():
@@ -81,7 +90,9 @@ class RecorderPump:
     def _flush(self) -> None:
         self._work.clear()
         self._urgent.clear()
-        for recording in self._registered():
+        for _ in range(len(self._dirty)):
+            recording = self._dirty.popleft()
+            recording.queued = False  # before the flush: what comes during it queues it again
             self._guarded(recording, recording.flush)
 
     def _sync(self) -> None:
