@@ -54,8 +54,8 @@ _OPERATORS = (
 """Longest first."""
 _READABLE = SEPARATORS | REDIRECTIONS
 _ENDS_WORD = frozenset(" \t\n;&|<>()")
-_READ_APART = frozenset("xXuUc01234567")
-"""Letters after a backslash which fish takes as a character code, the others as themselves."""
+_READ_APART = frozenset("abcefnortuvxUX01234567")
+"""Characters after a backslash which fish takes for a code, the others for themselves."""
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "e": "\x1b", "f": "\f", "v": "\v",
             "\\": "\\", '"': '"', "?": "?"}  # fmt: skip
 _HEX = re.compile(r"[0-9A-Fa-f]{1,2}")
@@ -68,6 +68,7 @@ class Lexer:
     def __init__(self, text: str) -> None:
         self._text = text
         self._at = 0
+        self._word_end = -1
 
     def next(self) -> Token | None:
         """The next token; None at the end. Raises Unreadable."""
@@ -79,20 +80,23 @@ class Lexer:
             return operator
         word = _WordReader(self._text, self._at)
         result = word.read()
-        self._at = word.at
+        self._at = self._word_end = word.at
         following = self._text[self._at : self._at + 1]
         if following in {"<", ">"}:
             return self._numbered(result)
         return result
 
     def _skip_blank(self) -> None:
-        text = self._text
+        text, continued = self._text, False
         while self._at < len(text):
             if text[self._at] in " \t":
                 self._at += 1
             elif text.startswith("\\\n", self._at):
+                continued = True
                 self._at += 2
             elif text[self._at] == "#":
+                if continued:
+                    raise Unreadable("a comment after a broken line is not read alike by all shells")
                 end = text.find("\n", self._at)
                 self._at = len(text) if end < 0 else end
             else:
@@ -105,9 +109,13 @@ class Lexer:
                     raise Unreadable(
                         _WHY_OPERATOR.get(operator, f"{operator} is not read alike by all shells")
                     )
+                touches_word = self._word_end == self._at
                 self._at += len(operator)
                 if operator in {"<&", ">&"} and re.match(r"-[^ \t\n;&|<>()]", self._text[self._at :]):
                     raise Unreadable(f"a word right after {operator}- is not read alike by all shells")
+                after = self._text[self._at : self._at + 1]
+                if operator == "&" and touches_word and after and after not in _ENDS_WORD:
+                    raise Unreadable("& within a word is not read alike by all shells")
                 return Operator(operator)
         if self._text[self._at] in "()":
             raise Unreadable("a subshell or function")
@@ -147,6 +155,7 @@ class _WordReader:
         self._length = 0
         self._bare = -1
         self._glob = False
+        self._open_bracket = False
         self._tilde = False
 
     def read(self) -> Word:
@@ -158,6 +167,8 @@ class _WordReader:
         bare = self._bare if self._bare >= 0 else len(text)
         if self._glob and text[:1] in {"-", "[", "?"} and text != "[":
             raise Unreadable("a pattern that could become an option")
+        if self._open_bracket and text != "[":
+            raise Unreadable("a bracket that is not closed is not read alike by all shells")
         return Word(text, self._bare >= 0, self._glob, self._tilde, bare)
 
     def _part(self, char: str) -> None:
@@ -177,8 +188,12 @@ class _WordReader:
     def _plain(self, char: str) -> None:
         if char in "*?[":
             self._glob = True
+        if char in "[]":
+            self._open_bracket = char == "["
         if char in "{}":
             raise Unreadable("braces that are not quoted are not read alike by all shells")
+        if char < " " or char == "\x7f":
+            raise Unreadable("a control character that is not quoted is not read alike by all shells")
         if self._length == 0:
             if char == "=":
                 raise Unreadable("a word that starts with = is not read alike by all shells")
@@ -201,8 +216,8 @@ class _WordReader:
         self.at += 2
         if following == "\n":
             return
-        if following in _READ_APART:
-            raise Unreadable(f"\\{following} is not read alike by all shells")
+        if following in _READ_APART or not following.isprintable():
+            raise Unreadable(f"a backslash before {following} is not read alike by all shells")
         self._quote()
         self._add(following)
 
@@ -227,9 +242,11 @@ class _WordReader:
             if char == '"':
                 self.at += 1
                 return
+            if self._text.startswith("\\`", self.at):
+                raise Unreadable("a backslash before ` in double quotes is not read alike by all shells")
             if char == "`" or (char == "$" and not self._literal_dollar('" \t\n')):
                 raise Unreadable("an expansion ($ or `)")
-            if char == "\\" and self._text[self.at + 1 : self.at + 2] in set('$`"\\\n'):
+            if char == "\\" and self._text[self.at + 1 : self.at + 2] in set('$"\\\n'):
                 escaped = self._text[self.at + 1]
                 self._add("" if escaped == "\n" else escaped)
                 self.at += 2

@@ -82,7 +82,7 @@ class Engine:
         ]
 
     def _answer(self, naming: list[Policy], request: AccessRequest, *, judged: bool) -> Decision:
-        traces = [_trace(policy, request) for policy in naming]
+        traces = [_within(policy, request) for policy in naming]
         allowing = [trace for trace in traces if trace.policy.effect is Effect.ALLOW]
         if not allowing:
             return NOT_NAMED
@@ -141,6 +141,11 @@ def _trace(policy: Policy, request: AccessRequest) -> Trace:
         return Trace(policy, Stage.WHO, f"does not name {request.principal.name}")
     if not target_fits(policy.targets, request.target):
         return Trace(policy, Stage.TARGET, f"does not name {request.target.name}")
+    return _within(policy, request)
+
+
+def _within(policy: Policy, request: AccessRequest) -> Trace:
+    """As `_trace`, for a policy that names the principal and the target."""
     known = request.account in request.target.accounts
     if not known or policy.accounts.isdisjoint({request.account, "*"}):
         return Trace(policy, Stage.ACCOUNT, f"account {_shown(request.account)} is not granted")

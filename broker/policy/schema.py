@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from pydantic import (
     AfterValidator,
     BeforeValidator,
+    Field,
     StrictBool,
     StrictInt,
     StringConstraints,
@@ -176,7 +177,7 @@ class When(Section):
     days: Annotated[frozenset[int], BeforeValidator(_days)] | None = None
     hours: Annotated[tuple[tuple[int, int], ...], BeforeValidator(_hours)] | None = None
     until: Annotated[date, BeforeValidator(_date)] | None = None
-    zone: Annotated[Any, BeforeValidator(_zone)] = ZoneInfo("UTC")
+    zone: Annotated[Any, BeforeValidator(_zone)] = Field(default="UTC", validate_default=True)
 
     @model_validator(mode="after")
     def _some(self) -> Self:

@@ -46,7 +46,7 @@ def test_a_full_policy(tmp_path: Path) -> None:
     ]
     assert one.commands.rules[1].only == ()
     assert (one.commands.default, one.commands.opaque) == (Verdict.DENY, Verdict.DENY)
-    assert (two.rule.origin, two.note, two.accounts) == ("p.yaml:12", "never", {"*"})
+    assert (two.rule.origin, two.note, two.accounts) == ("p.yaml:12", "never", frozenset("*"))
 
 
 def test_the_default_for_commands_follows_from_the_rules(tmp_path: Path) -> None:
