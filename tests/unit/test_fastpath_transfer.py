@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
+from collections import Counter
 from typing import Any
 
 import asyncssh
 import pytest
+from asyncssh.connection import SSHConnection
 
 from broker.relay.fastpath import FastClientConnection, FastServerConnection, set_read_size
 from broker.relay.fastpath.ciphers import AeadStream
@@ -51,7 +53,7 @@ def _mirror(size: int) -> Any:
     return serve
 
 
-async def _exchange(ends: Ends, size: int) -> None:
+async def _exchange(ends: Ends, size: int, **channel: int) -> None:
     """Random data both ways at once; every byte arrives, as do digest and exit status."""
     data = _noise(size, seed=2)
 
@@ -59,7 +61,7 @@ async def _exchange(ends: Ends, size: int) -> None:
         await _send(process.stdin, data, seed=4)
         process.stdin.write_eof()
 
-    async with ends.client.create_process("mirror", encoding=None) as process:
+    async with ends.client.create_process("mirror", encoding=None, **channel) as process:
         _, out, err = await asyncio.gather(send(process), process.stdout.read(), process.stderr.read())
         await process.wait(check=False)
         assert hashlib.sha256(out).digest() == hashlib.sha256(_noise(size, seed=1)).digest()
@@ -70,9 +72,17 @@ async def _exchange(ends: Ends, size: int) -> None:
 @PAIRINGS
 @pytest.mark.parametrize("cipher", [GCM, CHACHA])
 async def test_20_mb_both_ways_with_a_new_key_every_megabyte(
-    fast_server: bool, fast_client: bool, cipher: str
+    fast_server: bool, fast_client: bool, cipher: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     size, limit = (20 if cipher == GCM else 6) * MB, MB
+    new_keys: Counter[SSHConnection] = Counter()
+    send_newkeys = SSHConnection.send_newkeys
+
+    def counted(self: SSHConnection, k: bytes, h: bytes) -> None:
+        new_keys[self] += 1
+        send_newkeys(self, k, h)
+
+    monkeypatch.setattr(SSHConnection, "send_newkeys", counted)
     async with connected(
         _mirror(size),
         fast_server=fast_server,
@@ -81,9 +91,7 @@ async def test_20_mb_both_ways_with_a_new_key_every_megabyte(
         rekey_bytes=limit,
     ) as ends:
         await _exchange(ends, size)
-        # Counted since the last key exchange: that it is below the total proves there were new keys.
-        assert ends.client._rekey_bytes_sent < 2 * limit
-        assert ends.server._rekey_bytes_sent < 2 * limit
+        assert min(new_keys[ends.client], new_keys[ends.server]) > size // limit // 2
 
 
 @PAIRINGS
@@ -97,24 +105,57 @@ async def test_20_mb_both_ways_with_a_new_key_every_megabyte(
         pytest.param({"encryption_algs": [CHACHA]}, id="chacha20"),
         pytest.param({"encryption_algs": [GCM]}, id="aes128-gcm"),
         pytest.param({"encryption_algs": ["aes256-gcm@openssh.com"]}, id="aes256-gcm"),
-        pytest.param({"window": 70000, "max_pktsize": 5000}, id="small window"),
     ],
 )
 async def test_both_ways_under_every_kind_of_cipher(
     fast_server: bool, fast_client: bool, options: dict[str, Any]
 ) -> None:
-    sizes = {key: options[key] for key in ("window", "max_pktsize") if key in options}
-    assert not sizes or sizes == {"window": 70000, "max_pktsize": 5000}
     async with connected(
-        _mirror(2 * MB), fast_server=fast_server, fast_client=fast_client, **_for_connection(options)
+        _mirror(2 * MB), fast_server=fast_server, fast_client=fast_client, **options
     ) as ends:
-        if sizes:
-            ends.server._window, ends.server._max_pktsize = sizes["window"], sizes["max_pktsize"]
         await _exchange(ends, 2 * MB)
 
 
-def _for_connection(options: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in options.items() if key not in ("window", "max_pktsize")}
+@PAIRINGS
+async def test_both_ways_through_small_windows_and_packets(fast_server: bool, fast_client: bool) -> None:
+    async with connected(_mirror(MB), fast_server=fast_server, fast_client=fast_client) as ends:
+        ends.server._window, ends.server._max_pktsize = 70000, 5000
+        await _exchange(ends, MB, window=9000, max_pktsize=4000)
+
+
+async def test_a_write_beyond_window_or_packet_waits_and_keeps_its_place() -> None:
+    async with connected(_mirror(1), fast_server=False, fast_client=True, encryption_algs=[GCM]) as ends:
+        chan = (await ends.client.create_process("x", encoding=None)).channel
+        chan._send_window, chan._send_pktsize = 1500, 1000
+        before = ends.client._send_seq
+        chan.write(b"x" * 1200)
+        assert ends.client._send_seq - before == 2, "1000 and 200 bytes"
+        chan.write(b"y" * 400)
+        chan.write(b"z" * 5)
+        assert (chan._send_window, chan.get_write_buffer_size()) == (0, 105)
+        assert b"".join(data for data, _ in chan._send_buf) == b"y" * 100 + b"z" * 5
+        assert ends.client._send_seq - before == 3
+
+
+@pytest.mark.parametrize("fast", [False, True], ids=["stock", "fast"])
+async def test_nothing_can_be_written_after_the_end(fast: bool) -> None:
+    async with connected(_mirror(1), fast_server=False, fast_client=fast) as ends:
+        chan = (await ends.client.create_process("x", encoding=None)).channel
+        chan.write_eof()
+        with pytest.raises(BrokenPipeError):
+            chan.write(b"more")
+
+
+@PAIRINGS
+async def test_sent_bytes_count_towards_the_next_key(fast_server: bool, fast_client: bool) -> None:
+    async with connected(
+        _mirror(1), fast_server=fast_server, fast_client=fast_client, encryption_algs=[GCM]
+    ) as ends:
+        chan = (await ends.client.create_process("x", encoding=None)).channel
+        before = ends.client._rekey_bytes_sent
+        chan.write(bytes(1000))
+        # Padding length, type, channel, length and data, padded to blocks of 16; stock adds an ignore packet.
+        assert ends.client._rekey_bytes_sent - before in ((1024,) if fast_client else (1024 + 16,))
 
 
 @pytest.mark.parametrize(
@@ -130,8 +171,12 @@ def _for_connection(options: dict[str, Any]) -> dict[str, Any]:
 async def test_the_fast_branches_are_taken_where_they_apply_and_only_there(
     options: dict[str, Any], fast: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    taken = {"in": 0, "out": 0}
-    take, send = _FastConnection._take_data, _FastConnection.send_sealed
+    taken = {"loops": 0, "in": 0, "out": 0}
+    loop, take, send = _FastConnection._recv_burst, _FastConnection._take_data, _FastConnection.send_sealed
+
+    def counted_loop(self: Any, cipher: AeadStream) -> bool:
+        taken["loops"] += 1
+        return loop(self, cipher)
 
     def counted_take(self: Any, seq: int, packet: bytes) -> bool:
         done = take(self, seq, packet)
@@ -142,6 +187,7 @@ async def test_the_fast_branches_are_taken_where_they_apply_and_only_there(
         taken["out"] += 1
         send(self, cipher, head, body)
 
+    monkeypatch.setattr(_FastConnection, "_recv_burst", counted_loop)
     monkeypatch.setattr(_FastConnection, "_take_data", counted_take)
     monkeypatch.setattr(_FastConnection, "send_sealed", counted_send)
     async with connected(_mirror(MB), fast_server=True, fast_client=True, **options) as ends:
@@ -149,9 +195,9 @@ async def test_the_fast_branches_are_taken_where_they_apply_and_only_there(
         assert type(ends.server) is FastServerConnection
         await _exchange(ends, MB)
     if fast:
-        assert min(taken.values()) > 2 * MB // 32768
+        assert min(taken["in"], taken["out"]) > 2 * MB // 32768
     else:
-        assert taken == {"in": 0, "out": 0}
+        assert taken == {"loops": 0, "in": 0, "out": 0}
 
 
 @pytest.mark.parametrize("cipher", [GCM, CHACHA])

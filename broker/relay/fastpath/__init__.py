@@ -14,7 +14,7 @@ from asyncssh import SSHClientConnection, SSHServerConnection
 from broker.relay.fastpath import probe
 from broker.relay.fastpath.channel import FAST_CHANNELS
 from broker.relay.fastpath.connection import FastClientConnection, FastServerConnection, set_read_size
-from broker.relay.fastpath.offer import gcm_first, preferred_ciphers
+from broker.relay.fastpath.offer import gcm_first
 from broker.relay.fastpath.turn import defer
 
 __all__ = [
@@ -23,7 +23,6 @@ __all__ = [
     "accelerate",
     "defer",
     "gcm_first",
-    "preferred_ciphers",
     "set_read_size",
 ]
 
@@ -39,8 +38,8 @@ _missing = probe.find_missing() or probe.cannot_become([*_FAST.items(), *FAST_CH
 def accelerate(conn: SSHServerConnection | SSHClientConnection, *, only_gcm: bool = True) -> bool:
     """Put `conn`, just made, on the fast path; False leaves it stock (unknown class, or parts are missing).
 
-    `only_gcm`: as a server, offer OpenSSH clients nothing but AES-GCM if it is among the configured ciphers
-    (see `offer.preferred_ciphers`); False offers every configured cipher.
+    `only_gcm`: as a server, offer OpenSSH clients that have AES-GCM nothing else, if it is configured
+    (see `offer`); False offers every configured cipher.
     """
     fast = _FAST.get(type(conn))
     if fast is None:

@@ -11,10 +11,9 @@ import contextlib
 import socket
 import struct
 import time
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from asyncssh import KeyExchangeFailed, SSHClientConnection, SSHServerConnection
+from asyncssh import SSHClientConnection, SSHServerConnection
 
 from broker.relay.fastpath.channel import FAST_CHANNELS, MSG_CHANNEL_DATA
 from broker.relay.fastpath.ciphers import (
@@ -25,7 +24,7 @@ from broker.relay.fastpath.ciphers import (
     keep_contexts,
     needs_ignore,
 )
-from broker.relay.fastpath.offer import RefusedOffers, gcm_first, preferred_ciphers
+from broker.relay.fastpath.offer import answer_to, gcm_first, sends_kexinit_unasked
 from broker.relay.fastpath.turn import ReadTurn, current_turn
 
 if TYPE_CHECKING:
@@ -34,6 +33,7 @@ else:
     _Connection = object
 
 MSG_IGNORE = 2  # RFC 4253, 11.2
+MSG_KEXINIT = 20  # RFC 4253, 7.1
 MSG_USERAUTH_LAST = 79  # RFC 4250, 4.1.1: what is above it belongs to the connection protocol
 
 READ_SIZE = 32768
@@ -42,6 +42,8 @@ READ_SIZE = 32768
 _QUICK_READS = 24  # about a handshake, a login and the opening of a session
 _TCP_QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)  # Linux only
 _MIN_PACKET = 12  # shorter ones cannot be channel data: asyncssh may have them
+_PATIENCE = 3.0
+"""Seconds that our KEXINIT waits for the client's, should a client called OpenSSH wait for ours after all."""
 _QUIET_DEBUG = 1  # from level 2 on asyncssh writes lines about each packet: leave it to do so
 _EMPTY_IGNORE = (bytes(4),)
 
@@ -50,7 +52,6 @@ _DATA_AT = _DATA_PACKET.size
 _PADDING_LENGTH = [bytes((n,)) for n in range(256)]
 
 _padding = RandomPadding()
-_refused = RefusedOffers()
 
 
 def set_read_size(transport: Any, size: int = READ_SIZE) -> bool:
@@ -112,15 +113,6 @@ class _FastConnection(_Connection):
         self._send_encryption = keep_contexts(ours, self._send_encryption)
         self._next_recv_encryption = keep_contexts(theirs, self._next_recv_encryption)
         self._fast_skip_ignore = not needs_ignore(ours)
-
-    def _send_kexinit(self) -> None:
-        """As asyncssh, with our choice of ciphers in the first; the peer's version line is known by now."""
-        if not self._session_id:
-            self._enc_algs = self._fast_offer(self._enc_algs)
-        super()._send_kexinit()
-
-    def _fast_offer(self, configured: Sequence[bytes]) -> list[bytes]:
-        raise NotImplementedError
 
     # ---- sending
 
@@ -288,23 +280,33 @@ class _FastConnection(_Connection):
 class FastServerConnection(_FastConnection, SSHServerConnection):
     """The user's side."""
 
-    def _fast_offer(self, configured: Sequence[bytes]) -> list[bytes]:
-        if not self._fast_only_gcm or self._peer_addr in _refused:
-            return gcm_first(configured)
-        return preferred_ciphers(self._client_version, configured)
+    _fast_waits = False
 
-    def _choose_alg(self, alg_type: str, local_algs: Sequence[bytes], remote_algs: Sequence[bytes]) -> bytes:
-        """As asyncssh; an address that cannot agree on a cipher is remembered (see `offer`)."""
-        try:
-            return super()._choose_alg(alg_type, local_algs, remote_algs)
-        except KeyExchangeFailed:
-            if alg_type == "encryption":
-                _refused.add(self._peer_addr)
-            raise
+    def _send_kexinit(self) -> None:
+        """As asyncssh; the first one waits for the client's, where that comes unasked (see `offer`)."""
+        if self._session_id or not self._fast_only_gcm or not sends_kexinit_unasked(self._client_version):
+            super()._send_kexinit()
+            return
+        self._fast_waits = True
+        self._loop.call_later(_PATIENCE, self._fast_answer, b"")
+
+    def process_packet(self, pkttype: int, pktid: int, packet: Any) -> Any:
+        """As asyncssh; the client's first KEXINIT is answered before it is processed."""
+        if self._fast_waits and pkttype == MSG_KEXINIT:
+            self._fast_answer(packet.get_remaining_payload())
+        return super().process_packet(pkttype, pktid, packet)
+
+    def _fast_answer(self, kexinit: bytes) -> None:
+        if self._fast_waits and self._transport is not None:
+            self._fast_waits = False
+            self._enc_algs = answer_to(kexinit, self._enc_algs)
+            super()._send_kexinit()
 
 
 class FastClientConnection(_FastConnection, SSHClientConnection):
     """The target's side."""
 
-    def _fast_offer(self, configured: Sequence[bytes]) -> list[bytes]:
-        return gcm_first(configured)
+    def _send_kexinit(self) -> None:
+        """As asyncssh, AES-GCM first."""
+        self._enc_algs = gcm_first(self._enc_algs)
+        super()._send_kexinit()

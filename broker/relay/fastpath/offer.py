@@ -1,25 +1,25 @@
-"""Which ciphers to offer: AES-GCM where the peer surely has it, as it costs us half of what ChaCha20 does.
+"""Which ciphers to offer: AES-GCM where the peer has it, as it costs us half of what ChaCha20 does.
 
 The client's list decides, and OpenSSH puts chacha20 first; so a server gets AES-GCM from it only by offering
-nothing else. OpenSSH has AES-GCM since 6.2 (its release notes, 2013). The client's banner arrives before our
-KEXINIT leaves (`SSHConnection._recv_version` calls `_send_kexinit` at once), which is where this is applied.
-
-The price: an OpenSSH client told to use another cipher (`ssh -c`, `Ciphers` in its config) fails to agree.
-Its address is then remembered (`RefusedOffers`) and is offered the whole list the next time.
+nothing else, and may do that only to a client that has it. OpenSSH sends its KEXINIT as soon as it has our
+version line, without waiting for ours (RFC 4253 section 7 lets both go first): so for OpenSSH ours waits for
+its list. That costs one way of the network at connect; guessing from the version alone refused clients that
+are told to use another cipher (`ssh -c`, `Ciphers` in their configuration).
 """
 
 from __future__ import annotations
 
 import re
-from collections import OrderedDict
+import struct
 from collections.abc import Sequence
 
+CHACHA = b"chacha20-poly1305@openssh.com"
 # 128 bit first: fewer rounds. Where the client's order counts, that order decides.
 GCM = (b"aes128-gcm@openssh.com", b"aes256-gcm@openssh.com")
-CHACHA = b"chacha20-poly1305@openssh.com"
 
-_OPENSSH = re.compile(rb"SSH-2\.0-OpenSSH_(?:for_Windows_)?(\d{1,4})\.(\d{1,4})")
-_FIRST_WITH_GCM = (6, 2)
+_OPENSSH = re.compile(rb"SSH-2\.0-OpenSSH_(?:for_Windows_)?\d")
+_COOKIE = 16
+_LISTS_BEFORE_CIPHERS = 2
 
 
 def gcm_first(configured: Sequence[bytes]) -> list[bytes]:
@@ -28,35 +28,30 @@ def gcm_first(configured: Sequence[bytes]) -> list[bytes]:
     return gcm + [name for name in configured if name not in gcm]
 
 
-def preferred_ciphers(banner: bytes | str | None, configured: Sequence[bytes]) -> list[bytes]:
-    """What a server offers to the client of this version line, e.g. `SSH-2.0-OpenSSH_9.2p1 Debian-2`.
+def sends_kexinit_unasked(banner: bytes) -> bool:
+    """Whether a client of this version line, e.g. `SSH-2.0-OpenSSH_9.2p1`, does not wait for ours."""
+    return _OPENSSH.match(banner) is not None
 
-    AES-GCM alone to OpenSSH 6.2 and later, as far as it is configured; to anyone else all that is configured.
+
+def answer_to(kexinit: bytes, configured: Sequence[bytes]) -> list[bytes]:
+    """What to offer to a client that sent this KEXINIT (what follows the message type, RFC 4253 section 7.1).
+
+    AES-GCM alone if the client has it in both directions, else all that is configured.
     """
-    line = banner.encode("utf-8", "replace") if isinstance(banner, str) else banner or b""
-    found = _OPENSSH.match(line)
-    gcm = [name for name in GCM if name in configured]
-    if gcm and found and (int(found[1]), int(found[2])) >= _FIRST_WITH_GCM:
-        return gcm
-    return gcm_first(configured)
+    to_us, from_us = _cipher_lists(kexinit)
+    gcm = [name for name in GCM if name in configured and name in to_us and name in from_us]
+    return gcm or gcm_first(configured)
 
 
-class RefusedOffers:
-    """Addresses whose client could not agree on a cipher lately; the oldest is forgotten when full."""
-
-    def __init__(self, limit: int = 256) -> None:
-        self._limit = limit
-        self._addresses: OrderedDict[str, None] = OrderedDict()
-
-    def add(self, address: str) -> None:
-        """Remember `address`."""
-        self._addresses[address] = None
-        self._addresses.move_to_end(address)
-        if len(self._addresses) > self._limit:
-            self._addresses.popitem(last=False)
-
-    def __contains__(self, address: str) -> bool:
-        return address in self._addresses
-
-    def __len__(self) -> int:
-        return len(self._addresses)
+def _cipher_lists(kexinit: bytes) -> tuple[list[bytes], list[bytes]]:
+    """encryption_algorithms_client_to_server and _server_to_client; empty where the message is malformed."""
+    lists: list[list[bytes]] = []
+    at = _COOKIE
+    while len(lists) < _LISTS_BEFORE_CIPHERS + 2:
+        head = kexinit[at : at + 4]
+        if len(head) < 4:
+            return [], []
+        (length,) = struct.unpack(">I", head)
+        lists.append(kexinit[at + 4 : at + 4 + length].split(b","))
+        at += 4 + length
+    return lists[-2], lists[-1]

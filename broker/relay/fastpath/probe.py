@@ -25,8 +25,9 @@ class Needs:
 
 CONNECTION_FIELDS = (
     "_auth_complete", "_auth_final", "_channels", "_compressor", "_decompressor", "_enc_alg_cs",
-    "_enc_alg_sc", "_enc_algs", "_inpbuf", "_client_version", "_kex_complete", "_logger", "_max_recv_pktlen",
-    "_next_recv_encryption", "_peer_addr", "_recv_encryption", "_recv_handler", "_recv_seq", "_rekey_bytes",
+    "_enc_alg_sc", "_enc_algs", "_inpbuf", "_client_version", "_kex_complete", "_logger", "_loop",
+    "_max_recv_pktlen",
+    "_next_recv_encryption", "_recv_encryption", "_recv_handler", "_recv_seq", "_rekey_bytes",
     "_rekey_bytes_sent", "_rekey_seconds", "_rekey_time", "_send_blocksize", "_send_encryption", "_send_seq",
     "_server", "_session_id", "_transport",
 )  # fmt: skip
@@ -34,13 +35,13 @@ CONNECTION_FIELDS = (
 NEEDS: dict[tuple[str, str], Needs] = {
     ("asyncssh.connection", "SSHConnection"): Needs(
         methods={
-            "_choose_alg": ("alg_type", "local_algs", "remote_algs"),
             "_force_close": ("exc",),
             "_recv_data": (),
             "_recv_packet": (),
             "_recv_pkthdr": (),
             "_send": ("data",),
             "_send_kexinit": (),
+            "process_packet": ("pkttype", "pktid", "packet"),
             "add_channel": ("chan",),
             "log_received_packet": ("pkttype", "pktid", "packet", "note"),
             "log_sent_packet": ("pkttype", "pktid", "packet", "note"),

@@ -50,6 +50,8 @@ class ReadTurn:
 
     def _run_deferred(self) -> None:
         for _ in range(_ROUNDS):
+            if not self._later:
+                return
             batch, self._later = self._later, []
             for function in batch:
                 _run_guarded(function)
