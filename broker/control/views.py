@@ -11,9 +11,9 @@ _STATE = {Verdict.ALLOW: "OK", Verdict.NEED_REASON: "REASON", Verdict.DENY: "DEN
 
 
 def account_view(name: str, decision: Decision) -> AccountView:
-    return AccountView(
-        name, _STATE[decision.verdict], decision.reason, decision.rule.name, decision.rule.origin
-    )
+    """`why` only where something stands in the way: that it is granted, the rule says already."""
+    why = "" if decision.allowed else decision.reason
+    return AccountView(name, _STATE[decision.verdict], why, decision.rule.name, decision.rule.origin)
 
 
 def target_view(target: Target, accounts: list[AccountView], last_at: int | None, live: int) -> TargetView:
