@@ -42,6 +42,8 @@ VERBS = {
     "serve": ("service", "serve"),
     "init": ("service", "init"),
     "demo": ("demo", "demo"),
+    "completion": ("completion", "completion"),
+    "help": ("help", "show_help"),
     "version": ("version", "version"),
 }
 """Verb → module of `broker.commands` and the name of its command there."""
@@ -161,9 +163,14 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _give_up_rights(ids: str) -> None:
-    """As a child of a broker that is root (`ssh bastion VERB`): load the code, then be nobody."""
-    for verb in VERBS_OVER_SSH & VERBS.keys():
-        import_module(f"broker.commands.{VERBS[verb][0]}")
+    """As a child of a broker that is root (`ssh bastion VERB`): load the code, then be nobody.
+
+    No other verbs exist from then on.
+    """
+    for verb in VERBS.keys() - VERBS_OVER_SSH:
+        del VERBS[verb]
+    for module, _ in VERBS.values():
+        import_module(f"broker.commands.{module}")
     uid, gid = (int(number) for number in ids.split(":"))
     os.setgroups([])
     os.setgid(gid)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from broker.commands.context import Context
@@ -17,6 +18,7 @@ INHERITED = "BARTIZAN_CONTROL_FD"
 SOCKET = "BARTIZAN_SOCKET"
 
 T = TypeVar("T", bound=Body)
+R = TypeVar("R")
 
 
 class AnsweredNo(BartizanError):
@@ -34,20 +36,29 @@ def ask(context: Context, question: Ask, kind: type[T]) -> T:
     Raises:
         Unavailable: no broker answers. AnsweredNo: it refuses.
     """
-    try:
-        body = asyncio.run(_ask(context, question))
-    except AskFailed as exc:
-        raise AnsweredNo(exc) from None
-    except Disconnected as exc:
-        raise Unavailable(str(exc), hint="is it running? bartizan serve; or set BARTIZAN_SOCKET") from None
+
+    async def talk(client: WireClient) -> Body:
+        return await client.ask(question)
+
+    body = converse(context, talk)
     assert isinstance(body, kind)
     return body
 
 
-async def _ask(context: Context, question: Ask) -> Body:
+def converse(context: Context, talk: Callable[[WireClient], Awaitable[R]]) -> R:
+    """What `talk` returns; all it asks goes over one connection. Raises as `ask`."""
+    try:
+        return asyncio.run(_converse(context, talk))
+    except AskFailed as exc:
+        raise AnsweredNo(exc) from None
+    except Disconnected as exc:
+        raise Unavailable(str(exc), hint="is it running? bartizan serve; or set BARTIZAN_SOCKET") from None
+
+
+async def _converse(context: Context, talk: Callable[[WireClient], Awaitable[R]]) -> R:
     client = await WireClient.connect(_where(context), "cli")
     try:
-        return await client.ask(question)
+        return await talk(client)
     finally:
         await client.close()
 

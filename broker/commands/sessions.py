@@ -7,9 +7,10 @@ import sys
 
 import click
 
-from broker.commands.asking import ask
+from broker.commands.asking import ask, converse
 from broker.commands.context import Context
 from broker.commands.listing import Row, moment, show
+from broker.wire.client import WireClient
 from broker.wire.messages import (
     Chunk,
     Done,
@@ -79,13 +80,19 @@ def cat(context: Context, id: str, events: bool) -> None:
 
     Example: bartizan recordings cat S-81c > S-81c.cast
     """
-    offset, part = 0, "events" if events else "cast"
-    while True:
-        chunk = ask(context, ReadRecording(id, part, offset), Chunk)
-        if not chunk.data:
-            return
-        sys.stdout.buffer.write(chunk.data)
-        offset += len(chunk.data)
+    part = "events" if events else "cast"
+
+    async def copy(client: WireClient) -> None:
+        offset = 0
+        while True:
+            chunk = await client.ask(ReadRecording(id, part, offset))
+            assert isinstance(chunk, Chunk)
+            if not chunk.data:
+                return
+            sys.stdout.buffer.write(chunk.data)
+            offset += len(chunk.data)
+
+    converse(context, copy)
 
 
 @recordings.command()

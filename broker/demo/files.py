@@ -33,12 +33,12 @@ class Host(NamedTuple):
     secret: str
 
 
-KEY_SECRET, PASSWORD_SECRET = "shop-key", "web-password"  # noqa: S105 - names of secrets
+KEY_SECRET, PASSWORD_SECRET = "shop-key", "web-password"
 
 HOSTS = (
     Host("shop-db", "alice", {"env": "prod", "owner": "dba"}, "orders, SQLite", KEY_SECRET),
     Host("shop-web", "deploy", {"env": "prod", "owner": "web"}, "asks for a reason", PASSWORD_SECRET),
-    Host("lab-1", "dev", {"env": "lab", "owner": "bob"}, "closed for you", KEY_SECRET),
+    Host("lab-1", "dev", {"env": "lab", "owner": "bob"}, "open for bob only", KEY_SECRET),
 )
 
 RULE = "no-rm-rf"

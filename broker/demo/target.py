@@ -18,7 +18,7 @@ import signal
 import socket
 import sys
 import termios
-from collections.abc import Mapping
+from collections.abc import Coroutine, Iterator, Mapping, Set
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,10 @@ import asyncssh
 
 DRAIN_TIMEOUT = 1.0
 """Seconds that the end of a shell waits for output of what it left running on its terminal."""
+CHUNK = 1 << 16
 PASSED_ENV = ("LANG", "LANGUAGE", "LC_", "NO_COLOR", "COLORTERM")
+
+Channel = asyncssh.SSHServerProcess[bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +54,18 @@ class Settings:
 class Server(asyncssh.SSHServer):
     """Logins of the broker, the only one who has the key and the password."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, connections: set[asyncssh.SSHServerConnection]) -> None:
         self._key = asyncssh.import_public_key(settings.authorized)
         self._password = settings.password
+        self._connections = connections
+        self._conn: asyncssh.SSHServerConnection
+
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        self._conn = conn
+        self._connections.add(conn)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._connections.discard(self._conn)
 
     def public_key_auth_supported(self) -> bool:
         return True
@@ -76,15 +88,13 @@ class Shells:
         self._settings = settings
         self._names = names
         self._leaders: set[int] = set()
-        """Process ids of programs that were started; each leads a session of its own."""
+        """Process ids of programs that run or left something running; each led a session of its own."""
 
-    async def serve(self, channel: asyncssh.SSHServerProcess[bytes]) -> None:
+    async def serve(self, channel: Channel) -> None:
         """One session channel, from its request to its exit status."""
-        account = str(channel.get_extra_info("username"))
-        host = self._names.get(channel.get_extra_info("sockname")[1], "target")
-        argv, env = self._program(channel, account, host)
+        argv, env = self._program(channel)
         try:
-            status = await (self._on_pipes if channel.term_type is None else self._on_pty)(channel, argv, env)
+            status = await self._run(channel, argv, env)
         except OSError as exc:
             channel.stderr.write(f"{argv[0]}: {exc.strerror}\n".encode())
             status = 126
@@ -93,9 +103,10 @@ class Shells:
         else:
             channel.exit_with_signal(signal.Signals(-status).name.removeprefix("SIG"))
 
-    def _program(
-        self, channel: asyncssh.SSHServerProcess[bytes], account: str, host: str
-    ) -> tuple[list[str], dict[str, str]]:
+    def _program(self, channel: Channel) -> tuple[list[str], dict[str, str]]:
+        """What to start, and its environment: nothing of the caller's but the search path."""
+        account = str(channel.get_extra_info("username"))
+        host = self._names[channel.get_extra_info("sockname")[1]]
         bash = shutil.which("bash")
         shell = bash or "/bin/sh"
         directory = r"\w" if bash else "~"
@@ -114,69 +125,173 @@ class Shells:
         env["PS1"] = f"{account}@{host}:{directory}$ "
         return ([shell, "--noprofile", "--norc"] if bash else [shell, "-i"]), env
 
-    def _start_options(self) -> dict[str, Any]:
+    async def _run(self, channel: Channel, argv: list[str], env: dict[str, str]) -> int:
+        """Start it and pass everything on, both ways; its exit status, negative for a signal."""
+        terminal = channel.term_type is not None
+        with _open_ends(terminal) as ends:
+            child = await self._start(argv, env, ends, terminal)
+            self._leaders.add(child.pid)
+            ends.close_theirs()
+            stdin = await _writer(ends.take_input())
+            if terminal:
+                _set_size(stdin, *channel.term_size[:2])
+            pumps = [_spawn(_pump(fd, to)) for fd, to in ends.take_outputs(channel)]
+            feeding = _spawn(_feed(channel, child.pid, stdin))
+            gone = _spawn(_hang_up_with(channel, child.pid))
+            try:
+                if terminal:
+                    await child.wait()
+                # A shell may leave programs on its terminal: their later output is not waited for.
+                await asyncio.wait(pumps, timeout=DRAIN_TIMEOUT if terminal else None)
+                return await child.wait()
+            finally:
+                for task in (*pumps, feeding, gone):
+                    task.cancel()
+                stdin.close()
+                if not _members({child.pid}):
+                    self._leaders.discard(child.pid)
+
+    async def _start(
+        self, argv: list[str], env: dict[str, str], ends: Ends, terminal: bool
+    ) -> asyncio.subprocess.Process:
         uid = self._settings.uid
-        drop = {} if uid is None else {"user": uid, "group": uid, "extra_groups": [], "umask": 0o022}
-        return {"cwd": self._settings.home, "start_new_session": True, **drop}
-
-    async def _on_pipes(
-        self, channel: asyncssh.SSHServerProcess[bytes], argv: list[str], env: dict[str, str]
-    ) -> int:
-        pipe = asyncio.subprocess.PIPE
-        child = await asyncio.create_subprocess_exec(
-            *argv, stdin=pipe, stdout=pipe, stderr=pipe, env=env, **self._start_options()
+        drop: dict[str, Any] = {}
+        if uid is not None:
+            drop = {"user": uid, "group": uid, "extra_groups": [], "umask": 0o022}
+            for fd in ends.theirs:
+                os.fchown(fd, uid, -1)  # so that it can open /dev/tty's name, /dev/stderr and the like
+        if terminal:
+            drop["preexec_fn"] = _take_terminal
+        stdin, stdout, stderr = ends.theirs
+        return await asyncio.create_subprocess_exec(
+            *argv,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            env=env,
+            cwd=self._settings.home,
+            start_new_session=True,
+            **drop,
         )
-        async with self._following(child, channel):
-            await channel.redirect(child.stdin, child.stdout, child.stderr)
-            await channel.stdout.drain()
-            await channel.stderr.drain()
-            return await child.wait()
-
-    async def _on_pty(
-        self, channel: asyncssh.SSHServerProcess[bytes], argv: list[str], env: dict[str, str]
-    ) -> int:
-        master, slave = pty.openpty()
-        try:
-            if self._settings.uid is not None:
-                os.fchown(slave, self._settings.uid, -1)
-            # asyncssh sets the window's size, now and at each change, as it sees that this is a terminal.
-            await channel.redirect(os.dup(master), master)
-            child = await asyncio.create_subprocess_exec(
-                *argv,
-                stdin=slave,
-                stdout=slave,
-                stderr=slave,
-                env=env,
-                preexec_fn=_take_terminal,
-                **self._start_options(),
-            )
-        finally:
-            os.close(slave)
-        async with self._following(child, channel):
-            status = await child.wait()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(channel.stdout.drain(), DRAIN_TIMEOUT)
-            return status
-
-    @contextlib.asynccontextmanager
-    async def _following(self, child: asyncio.subprocess.Process, channel: Any) -> Any:
-        """Signals of the client go to the program's group; it is hung up when the client is gone."""
-        self._leaders.add(child.pid)
-        channel.set_redirect_pid(-child.pid)
-        gone = asyncio.get_running_loop().create_task(channel.channel.wait_closed(), name="channel-gone")
-        gone.add_done_callback(lambda _: _kill_group(child.pid, signal.SIGHUP))
-        try:
-            yield
-        finally:
-            gone.cancel()
 
     def end(self) -> None:
-        """Kill what any of the programs has left running, by the sessions they led."""
-        for stat in Path("/proc").glob("[0-9]*/stat"):
-            with contextlib.suppress(OSError, ValueError, IndexError):
-                # The name in parentheses may hold anything: fields are counted after it (proc(5)).
-                if int(stat.read_text().rpartition(")")[2].split()[3]) in self._leaders:
-                    os.kill(int(stat.parent.name), signal.SIGKILL)
+        """Kill what any of the programs has left running."""
+        for pid in _members(self._leaders):
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+
+
+class Ends:
+    """Both ends of a program's streams; who takes one of ours closes it, the rest is closed by `close`."""
+
+    def __init__(self, theirs: tuple[int, int, int], ours: list[int]) -> None:
+        self.theirs = theirs
+        self._theirs_open = set(theirs)
+        self._ours = ours
+        """Input, output and, without a terminal, errors."""
+
+    def take_input(self) -> int:
+        return self._ours.pop(0)
+
+    def take_outputs(self, channel: Channel) -> list[tuple[int, asyncssh.SSHWriter[bytes]]]:
+        """Our ends, each with where it goes."""
+        taken, self._ours = self._ours, []
+        return list(zip(taken, (channel.stdout, channel.stderr), strict=False))
+
+    def close_theirs(self) -> None:
+        while self._theirs_open:
+            os.close(self._theirs_open.pop())
+
+    def close(self) -> None:
+        self.close_theirs()
+        while self._ours:
+            os.close(self._ours.pop())
+
+
+@contextlib.contextmanager
+def _open_ends(terminal: bool) -> Iterator[Ends]:
+    if terminal:
+        master, slave = pty.openpty()
+        ends = Ends((slave, slave, slave), [master, os.dup(master)])
+    else:
+        (stdin, to), (out, stdout), (err, stderr) = os.pipe(), os.pipe(), os.pipe()
+        ends = Ends((stdin, stdout, stderr), [to, out, err])
+    try:
+        yield ends
+    finally:
+        ends.close()
+
+
+def _spawn(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    return asyncio.get_running_loop().create_task(work, name="stream")
+
+
+async def _writer(fd: int) -> asyncio.StreamWriter:
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader()
+    transport, protocol = await loop.connect_write_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(fd, "wb", 0)
+    )
+    return asyncio.StreamWriter(transport, protocol, None, loop)
+
+
+async def _pump(fd: int, to: asyncssh.SSHWriter[bytes]) -> None:
+    """Pass on what the program prints, as fast as the client takes it."""
+    source = asyncio.StreamReader()
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(source), os.fdopen(fd, "rb", 0)
+    )
+    try:
+        while data := await source.read(CHUNK):
+            to.write(data)
+            await to.drain()
+    except OSError:  # EIO: nobody has the terminal open any more; or the client is gone
+        return
+    finally:
+        transport.close()
+
+
+async def _feed(channel: Channel, group: int, stdin: asyncio.StreamWriter) -> None:
+    """Pass on what the client sends: bytes, signals, sizes of its window; asyncssh raises all but bytes."""
+    with contextlib.suppress(OSError):
+        while True:
+            try:
+                data = await channel.stdin.read(CHUNK)
+            except asyncssh.TerminalSizeChanged as exc:
+                _set_size(stdin, exc.width, exc.height)
+            except asyncssh.SignalReceived as exc:
+                number = getattr(signal, f"SIG{exc.signal}", None)
+                _kill_group(group, number if isinstance(number, signal.Signals) else signal.SIGTERM)
+            except asyncssh.BreakReceived:
+                _kill_group(group, signal.SIGINT)
+            else:
+                if not data:
+                    break
+                stdin.write(data)
+                await stdin.drain()
+    if channel.term_type is None:
+        stdin.close()
+
+
+async def _hang_up_with(channel: Channel, group: int) -> None:
+    await channel.channel.wait_closed()
+    _kill_group(group, signal.SIGHUP)
+
+
+def _set_size(terminal: asyncio.StreamWriter, columns: int, rows: int) -> None:
+    with contextlib.suppress(OSError, termios.error):  # it may just have been closed
+        termios.tcsetwinsize(terminal.get_extra_info("pipe").fileno(), (rows, columns))
+
+
+def _members(leaders: Set[int]) -> list[int]:
+    """The processes of the sessions that these led, by the session id of each process (proc(5))."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            # The name in parentheses may hold anything: fields are counted after it.
+            if int(stat.read_text().rpartition(")")[2].split()[3]) in leaders:
+                found.append(int(stat.parent.name))
+    return found
 
 
 def _take_terminal() -> None:
@@ -195,10 +310,11 @@ async def run(settings: Settings, listening: Mapping[str, socket.socket]) -> Non
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     loop.add_reader(sys.stdin.fileno(), stop.set)
     shells = Shells(settings, {sock.getsockname()[1]: name for name, sock in listening.items()})
+    connections: set[asyncssh.SSHServerConnection] = set()
     for sock in listening.values():
         await asyncssh.listen(
             sock=sock,
-            server_factory=lambda: Server(settings),
+            server_factory=lambda: Server(settings, connections),
             server_host_keys=[asyncssh.import_private_key(settings.host_key)],
             process_factory=shells.serve,
             encoding=None,
@@ -206,10 +322,11 @@ async def run(settings: Settings, listening: Mapping[str, socket.socket]) -> Non
             config=None,
             gss_host=None,
         )
-    try:
-        await stop.wait()
-    finally:
-        shells.end()
+    await stop.wait()
+    shells.end()
+    for connection in list(connections):
+        connection.abort()
+        await connection.wait_closed()
 
 
 def main() -> None:

@@ -16,9 +16,10 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 import asyncssh
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from broker.adapters.master_key import generate_master_key
 from broker.adapters.ssh_keys import public_line
@@ -33,6 +34,7 @@ from broker.model.secret import Secret, SecretKind
 UNPRIVILEGED = 64_641
 """Uid and gid of the target's shells where the demo runs as root: nobody's account, no one else's files.
 Not `nobody`, whose other processes (the pickers among them) such a shell could signal."""
+LONGEST_PLACE = 60
 READY_TIMEOUT = 60.0
 STOP_TIMEOUT = 5.0
 USERS = (("alice", frozenset({"ops"})), ("bob", frozenset({"lab"})))
@@ -47,15 +49,16 @@ class World:
     """A running broker with its target. Use as a context manager; `keep` leaves the folder in place."""
 
     def __init__(self, *, ui: str = "auto", keep: bool = False) -> None:
-        self.place = Path(tempfile.mkdtemp(prefix="bartizan-demo-"))
+        self.place = Path(tempfile.mkdtemp(prefix="bzd-", dir=_temporary()))
         self._keep = keep
         self._ui = ui
         self._children: list[subprocess.Popen[bytes]] = []
+        self._login_key, self._password = _new_key(), secrets.token_urlsafe(18)
         self.private = self.place / "broker"
         """The broker's own: nobody but the caller enters."""
         self.home = self.place / "home"
         """Where the target's shells start."""
-        self.needles: list[bytes] = []
+        self.needles = [self._password.encode(), *_forms_of_key(self._login_key)]
         """The stored private key and password, in forms in which they could lie in a file."""
         self.port = 0
         self.seconds = 0.0
@@ -76,7 +79,8 @@ class World:
 
     @property
     def ssh_config(self) -> Path:
-        return self.private / "ssh_config"
+        """For the `-F` of the system's client; a short path, as people copy it. Nothing in it is secret."""
+        return self.place / "ssh"
 
     @property
     def config_file(self) -> Path:
@@ -116,17 +120,13 @@ class World:
         self._play_older()
 
     def _start_target(self, uid: int | None) -> tuple[list[int], str]:
-        """Ports of the hosts, and the host key they share; the key and password of the broker are kept."""
-        ours, theirs = _new_key(), _new_key()
-        password = secrets.token_urlsafe(18)
-        self._login_key = theirs.export_private_key().decode()
-        self._password = password
-        self.needles = [password.encode(), *_lines_of_key(self._login_key)]
+        """Ports of the hosts, and the host key they share."""
+        key = _new_key()
         settings = Settings(
             home=str(self.home),
-            host_key=ours.export_private_key().decode(),
-            authorized=_public(theirs),
-            password=password,
+            host_key=key.export_private_key().decode(),
+            authorized=_public(self._login_key),
+            password=self._password,
             uid=uid,
         )
         with contextlib.ExitStack() as given:
@@ -136,7 +136,7 @@ class World:
             assert child.stdin is not None
             child.stdin.write(settings.line())
             child.stdin.flush()
-            return [sock.getsockname()[1] for sock in sockets], _public(ours)
+            return [sock.getsockname()[1] for sock in sockets], _public(key)
 
     def _configure(self, target: tuple[list[int], str]) -> None:
         """What an administrator does once: configuration, targets, policies, users, keys, secrets."""
@@ -156,7 +156,7 @@ class World:
         store = open_store(config)
         try:
             vault = open_vault(config, store)
-            vault.add(files.KEY_SECRET, SecretKind.PRIVATE_KEY, Secret(self._login_key.encode()))
+            vault.add(files.KEY_SECRET, SecretKind.PRIVATE_KEY, Secret(self._login_key.export_private_key()))
             vault.add(files.PASSWORD_SECRET, SecretKind.PASSWORD, Secret(self._password.encode()))
             now = time.time_ns() // 1000
             for name, groups in USERS:
@@ -239,7 +239,7 @@ def _undisturbed() -> Iterator[None]:
 class _ReadyWatch:
     """Keeps the broker's log in a file and finds the line that says it is ready."""
 
-    def __init__(self, source: BinaryIO | None, path: Path) -> None:
+    def __init__(self, source: IO[bytes] | None, path: Path) -> None:
         assert source is not None
         self._source = source
         self._path = path
@@ -266,6 +266,17 @@ class _ReadyWatch:
         return self._path.read_text(errors="replace")[-500:].strip()
 
 
+def _temporary() -> Path:
+    """Where to make the folder: where this user's temporary files go, else `/tmp`.
+
+    The path has to be short for a Unix socket below it (107 bytes), and for root also open to enter for the
+    unprivileged shells.
+    """
+    usual = Path(tempfile.gettempdir()).resolve()
+    closed = os.geteuid() == 0 and not all(p.stat().st_mode & 0o001 for p in (usual, *usual.parents))
+    return Path("/tmp") if closed or len(str(usual)) > LONGEST_PLACE else usual  # noqa: S108 - see mkdtemp
+
+
 def _new_key() -> asyncssh.SSHKey:
     return asyncssh.generate_private_key("ssh-ed25519", comment="demo")
 
@@ -274,11 +285,13 @@ def _public(key: asyncssh.SSHKey) -> str:
     return " ".join(key.export_public_key().decode().split()[:2])
 
 
-def _lines_of_key(text: str) -> list[bytes]:
-    """The lines of a PEM text that hold private parts: all but the armour and the first, which only name
-    the format."""
-    lines = [line for line in text.splitlines() if line and not line.startswith("-----")]
-    return [line.encode() for line in lines[1:]]
+def _forms_of_key(key: asyncssh.SSHKey) -> list[bytes]:
+    """What would show that a private key lies somewhere: lines of its file, its bytes, those in hex."""
+    lines = [line for line in key.export_private_key().splitlines() if not line.startswith(b"-----")]
+    assert isinstance(key.pyca_key, Ed25519PrivateKey)
+    raw = key.pyca_key.private_bytes_raw()
+    # The first line names the format and holds the public key only.
+    return [*lines[1:], raw, raw.hex().encode()]
 
 
 def _write_private(path: Path, content: bytes) -> None:
