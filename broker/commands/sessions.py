@@ -7,9 +7,12 @@ import sys
 
 import click
 
-from broker.commands.asking import ask, converse
+from broker.commands.asking import INHERITED, ask, control_socket, converse
 from broker.commands.context import Context
 from broker.commands.listing import Row, moment, show
+from broker.model.errors import Invalid
+from broker.model.ids import is_session_id
+from broker.wire.attached import attach
 from broker.wire.client import WireClient
 from broker.wire.messages import (
     Chunk,
@@ -96,13 +99,22 @@ def cat(context: Context, id: str, events: bool) -> None:
 
 
 @recordings.command()
-@click.argument("file", type=click.Path(exists=True, dir_okay=False))
-def play(file: str) -> None:
-    """Play a recording from an asciicast FILE (version 1, 2 or 3), without a broker.
+@click.argument("what")
+@click.pass_obj
+def play(context: Context, what: str) -> None:
+    """Play WHAT: the id of a recording, or an asciicast file (version 1, 2 or 3), which needs no broker.
 
-    Example: bartizan recordings play S-81c.cast
+    \b
+    Example: bartizan recordings play S-81c
+             bartizan recordings play S-81c.cast
     """
-    os.execv(sys.executable, [sys.executable, "-m", "tui", "replay", file])  # noqa: S606
+    if is_session_id(what):
+        sys.exit(attach(control_socket(context), f"recordings play {what}"))
+    if os.environ.get(INHERITED):
+        raise Invalid(f"{what!r} is no id of a recording", hint="bartizan recordings ls")
+    if not os.path.isfile(what):
+        raise Invalid(f"{what!r} is neither an id nor a file", hint="bartizan recordings ls lists the ids")
+    os.execv(sys.executable, [sys.executable, "-m", "tui", "replay", what])  # noqa: S606
 
 
 def _row(view: SessionView) -> Row:

@@ -5,7 +5,6 @@ The same for every way in, so that what is allowed does not depend on how one ca
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,8 +19,8 @@ from broker.relay.portal import Portal
 from broker.relay.prompt import ask_line
 from broker.relay.session import Outcome, Sessions, tell
 from broker.relay.verbs import Verbs
-from broker.services.route import Asked, Nowhere, ToPicker, ToTarget, ToVerb, route
-from broker.services.sessions import Refusal, SessionService, Wish, unknown
+from broker.services.route import Asked, Nowhere, ToPicker, ToReplay, ToTarget, ToVerb, route
+from broker.services.sessions import Refusal, SessionService, Wish
 
 log = structlog.get_logger()
 
@@ -34,7 +33,6 @@ class Door:
     service: SessionService
     portal: Portal
     verbs: Verbs
-    is_target: Callable[[str], bool]
 
     async def serve(self, who: Authenticated, client: ClientSide, asked: Asked) -> None:
         """Do what was asked and close the client's channel with its exit status; never raises."""
@@ -49,15 +47,17 @@ class Door:
             client.exit(exits.INTERNAL)
 
     async def _go(self, who: Authenticated, client: ClientSide, asked: Asked) -> None:
-        match route(asked, who.principal.name, self.is_target):
+        match route(asked, who.principal.name, lambda name: self.service.sees(who, name)):
             case ToTarget() as to:
                 await self._to_target(who, client, to)
             case ToPicker():
                 await self._pick(who, client)
+            case ToReplay(id):
+                await self._replay(who, client, id)
             case ToVerb(line):
                 client.exit(await self.verbs.run(who, client, line))
             case Nowhere(word):
-                _refuse(client, unknown(word))
+                _refuse(client, await self.service.nowhere(who, word))
 
     async def _to_target(self, who: Authenticated, client: ClientSide, to: ToTarget) -> None:
         wish = Wish(to.target, to.account, to.channel, client.reason, to.command)
@@ -74,9 +74,17 @@ class Door:
             return
         _leave(client, await self.sessions.run(granted, client))
 
+    async def _replay(self, who: Authenticated, client: ClientSide, id: str) -> None:
+        if client.terminal is None:
+            _refuse(client, Refusal("E-USAGE", "a replay needs a terminal", exits.USAGE, "ssh -t"))
+            return
+        await self.portal.run(who, client, {"play": id})
+        client.exit(exits.OK)
+
     async def _pick(self, who: Authenticated, client: ClientSide) -> None:
         """Picker, session, picker … until the user logs out."""
         state: dict[str, Any] = {}
+        client.lasting = True
         while not client.gone:
             choice = await self.portal.run(who, client, state)
             if choice is None:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from broker.gate.shell import channel_of
+from broker.model.ids import is_session_id
 from broker.model.target import Channel
 
 VERBS_OVER_SSH = frozenset({"ls", "sessions", "recordings", "help", "version"})
@@ -49,13 +50,20 @@ class ToVerb:
 
 
 @dataclass(frozen=True, slots=True)
+class ToReplay:
+    """A recording to play on the login's own terminal: `recordings play ID`."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Nowhere:
     """What was asked is no target's name and no verb."""
 
     word: str
 
 
-Route = ToTarget | ToPicker | ToVerb | Nowhere
+Route = ToTarget | ToPicker | ToReplay | ToVerb | Nowhere
 
 
 def named_user(login: str, is_user: Callable[[str], bool]) -> str | None:
@@ -89,7 +97,9 @@ def _from_command(command: bytes, is_target: Callable[[str], bool]) -> Route:
     text = command.decode("utf-8", "surrogateescape")
     first, _, _ = text.partition(" ")
     if first in VERBS_OVER_SSH:
-        return ToVerb(text)
+        words = text.split()
+        is_play = words[:2] == ["recordings", "play"] and len(words) == 3 and is_session_id(words[2])
+        return ToReplay(words[2]) if is_play else ToVerb(text)
     forced = first == "--"
     rest = command[3:] if forced else command
     word, _, remote = rest.partition(b" ")

@@ -1,5 +1,5 @@
 """Frames: a stream of msgpack maps, each decoded into one typed message. Bounded: a peer cannot make the
-other side buffer more than `MAX_FRAME` bytes."""
+other side buffer more than `MAX_FRAME` bytes, the broker not more than `MAX_ANSWER`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import msgspec
 from broker.wire.messages import FromBroker, FromClient, Message
 
 MAX_FRAME = 1 << 20
+MAX_ANSWER = 16 << 20
+"""Of the broker: a list of some 50,000 targets."""
 READ_SIZE = 1 << 16
 
 T = TypeVar("T")
@@ -30,17 +32,17 @@ def encode(message: Message) -> bytes:
 class Decoder(Generic[T]):
     """Incremental decoder of one direction; made by `from_client` and `from_broker`."""
 
-    def __init__(self, kind: Any) -> None:
+    def __init__(self, kind: Any, largest: int) -> None:
         self._kind = kind
-        self._unpacker = msgpack.Unpacker(max_buffer_size=MAX_FRAME + READ_SIZE)
+        self._unpacker = msgpack.Unpacker(max_buffer_size=largest + READ_SIZE)
 
     @staticmethod
     def from_client() -> Decoder[FromClient]:
-        return Decoder(FromClient)
+        return Decoder(FromClient, MAX_FRAME)
 
     @staticmethod
     def from_broker() -> Decoder[FromBroker]:
-        return Decoder(FromBroker)
+        return Decoder(FromBroker, MAX_ANSWER)
 
     def feed(self, data: bytes) -> list[T]:
         """The messages completed by `data`.

@@ -1,0 +1,1 @@
+"""Small widgets that draw lines of cells; they know nothing of the protocol."""
