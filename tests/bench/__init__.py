@@ -1,0 +1,1 @@
+"""Speed, as ratios to a direct connection in the same run; never asserted in a test."""
