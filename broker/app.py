@@ -168,7 +168,6 @@ async def start(config: Config) -> Broker:
             sessions,
             Portal(zygote, serve_child, config.portal.ui.value),
             Verbs(serve_child, config.portal.user),
-            lambda name: catalog.target(name) is not None,
         )
         attached = serve_attached(door, tasks, config.accept_env)
         control = ControlServer(handlers, login, trail, attached, version("bartizan"))

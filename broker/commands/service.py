@@ -41,12 +41,18 @@ def serve(context: Context) -> None:
 def set_up_logging(form: str, level: str) -> None:
     """Structured lines on stderr, for journald or a person."""
     number = logging.getLevelNamesMapping()[level.upper()]
-    render = structlog.processors.JSONRenderer() if form == "json" else structlog.dev.ConsoleRenderer()
+    as_json = form == "json"
+    render = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
+    # Without the values of variables: among them are opened credentials.
+    frames = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+    exceptions = (
+        structlog.processors.ExceptionRenderer(frames) if as_json else structlog.processors.format_exc_info
+    )
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.dict_tracebacks if form == "json" else structlog.processors.format_exc_info,
+            exceptions,
             render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),

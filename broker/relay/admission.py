@@ -51,12 +51,16 @@ class Admission:
     def authenticated(self, address: str) -> None:
         self._drop(self._starting, source_of(address))
 
-    def leave(self, address: str, authenticated: bool, now: int) -> None:
-        """An admitted connection closed. One that never logged in counts as a failure."""
+    def leave(self, address: str, authenticated: bool, now: int, *, failed: bool) -> None:
+        """An admitted connection closed. `failed`: it tried to log in, and never did.
+
+        One that did not even try (a health check, a scan) is bounded as a start alone: it guessed nothing.
+        """
         source = source_of(address)
         self._drop(self._connected, source)
         if not authenticated:
             self._drop(self._starting, source)
+        if failed:
             self._failed(source, now)
 
     def _failed(self, source: str, now: int) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, AnyStr, Generic
 
 import asyncssh
 from asyncssh import SSHServerChannel, SSHServerConnection
+from asyncssh.constants import MSG_CHANNEL_CLOSE, MSG_CHANNEL_REQUEST
 from asyncssh.packet import SSHPacket
 
 from broker.relay.client import ClientSide, Terminal, Window
@@ -34,6 +35,22 @@ class _SessionRequests(_Channel):
     """The requests of one login session (RFC 4254 section 6)."""
 
     _session: SshClient
+    _late_close = False
+
+    def _process_close(self, pkttype: int, pktid: int, packet: SSHPacket) -> None:
+        """With ControlMaster, OpenSSH closes as soon as both directions have ended, and yet waits for the exit
+        status, which may come until our own close (RFC 4254 section 5.3). So ours waits for it too."""
+        if self._send_state == "eof" and self._recv_state in ("eof", "eof_pending"):
+            packet.check_end()
+            self._late_close = True
+        else:
+            super()._process_close(pkttype, pktid, packet)
+
+    def close(self) -> None:
+        """As asyncssh, whose `exit` ends with it; a close that was kept waiting is then answered."""
+        if self._late_close:
+            self._recv_state = "close_pending"
+        super().close()
 
     def _process_exec_request(self, packet: SSHPacket) -> bool:
         command = packet.get_string()
@@ -64,6 +81,12 @@ class _SessionRequests(_Channel):
         if name not in KNOWN_REQUESTS:
             self._session.on_refused(name, "unknown request")
         super()._process_request(pkttype, pktid, packet)
+
+    _packet_handlers = {  # noqa: RUF012 - as in asyncssh, which looks handlers up here
+        **SSHServerChannel._packet_handlers,
+        MSG_CHANNEL_CLOSE: _process_close,
+        MSG_CHANNEL_REQUEST: _process_request,
+    }
 
 
 class StockSessionChannel(_SessionRequests, SSHServerChannel[Any]):

@@ -7,6 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+MAX_EARLY = 64 << 10
+"""Bytes of input beyond which nobody reads on before there is a consumer."""
+
 
 @dataclass(frozen=True, slots=True)
 class Window:
@@ -59,8 +62,9 @@ class ClientSide:
         """Requests refused before a consumer was there; handed to the first one."""
         self.left: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Done once the user's side has closed, for whatever reason."""
-        self.on_interrupt: Callable[[], None] | None = None
-        """Called for a Ctrl-C that comes from a terminal while nobody else reads it."""
+        self._on_interrupt: Callable[[], None] | None = None
+        self.lasting = False
+        """More comes after the session (the picker): the end of its output is not the end of ours."""
         self._eof = False
         self._full = False
         self._early: list[bytes] = []
@@ -69,6 +73,7 @@ class ClientSide:
     def attach(self, consumer: Consumer | None) -> None:
         """From now on `consumer` gets what comes; None: nobody, and reading stops."""
         self._consumer = consumer
+        self._on_interrupt = None
         if consumer is None:
             self.pause_reading()
             return
@@ -90,15 +95,30 @@ class ClientSide:
     def gone(self) -> bool:
         return self.left.done()
 
+    def watch_interrupt(self, interrupted: Callable[[], None]) -> None:
+        """Until the next consumer is attached, call `interrupted` for a Ctrl-C from a terminal."""
+        if self.terminal is not None and self._consumer is None:
+            self._on_interrupt = interrupted
+            self.resume_reading()
+
+    def unread(self, data: bytes) -> None:
+        """Give back what a consumer took and did not use: the next one gets it first."""
+        if data:
+            self._early.insert(0, data)
+
     # ------------------------------------------------------------ for the transport below
 
     def on_bytes(self, data: bytes) -> None:
         if self._consumer is not None:
             self._consumer.client_bytes(data)
         else:
-            self._early.append(data)  # bounded by the window: reading is paused
-            if self.on_interrupt is not None and self.terminal is not None and b"\x03" in data:
-                self.on_interrupt()
+            if self._on_interrupt is not None and b"\x03" in data:
+                data = data.rpartition(b"\x03")[2]
+                self._early.clear()  # as a terminal does with what was typed before a Ctrl-C
+                self._on_interrupt()
+            self._early.append(data)
+            if sum(map(len, self._early)) > MAX_EARLY:
+                self.pause_reading()
 
     def on_eof(self) -> None:
         self._eof = True

@@ -15,11 +15,14 @@ import pty
 import socket
 import struct
 import termios
+import tty
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from broker.model import exits
 from broker.model.access import Grant
+from broker.model.errors import Unavailable
 from broker.model.identity import Authenticated
 from broker.relay.client import ClientSide, Terminal, Window
 from broker.relay.zygote import Zygote
@@ -62,20 +65,22 @@ class Portal:
             with contextlib.closing(theirs):
                 mode, env = self._mode(client), _environment(client)
                 exited = await self._zygote.spawn(mode, env, state, slave, theirs)
-            os.close(slave)
-            slave = -1
             client.attach(view)
             ends: set[asyncio.Future[Any]] = {exited, client.left}
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             view.drain()
-            if exited.done() and exited.result() not in (0, 1) and client.terminal is not None:
+            failed = not granted and exited.done() and _is_failure(exited.result())
+            if failed and client.terminal is not None:
                 client.write(SANE)
         finally:
             client.attach(None)
+            if granted and not client.gone:
+                client.unread(_left_unread(slave))
             view.close()
-            if slave >= 0:
-                os.close(slave)
+            os.close(slave)
             control.cancel()
+        if failed:
+            raise Unavailable("the picker failed", hint="name a target: ssh TARGET@bastion")
         return Choice(granted[-1]) if granted and not client.gone else None
 
     def _mode(self, client: ClientSide) -> str:
@@ -85,6 +90,23 @@ class Portal:
         cols, rows = terminal.window.cols, terminal.window.rows
         small = (cols and cols < SMALLEST[0]) or (rows and rows < SMALLEST[1])
         return "menu" if small or client.env.get("BARTIZAN_UI") == "plain" else "tui"
+
+
+def _is_failure(status: int) -> bool:
+    """Whether a picker ended for another reason than that the user left it (log out, Ctrl-C)."""
+    return status < 0 or (status >= exits.USAGE and status != exits.CANCELLED)
+
+
+def _left_unread(slave: int) -> bytes:
+    """What was typed or piped in behind the choice: it belongs to the session (lesson 27)."""
+    left = b""
+    with contextlib.suppress(OSError):
+        if os.isatty(slave):
+            tty.setraw(slave, termios.TCSANOW)  # a line that has no end yet is readable too
+        os.set_blocking(slave, False)
+        while data := os.read(slave, READ_SIZE):
+            left += data
+    return left
 
 
 def _environment(client: ClientSide) -> dict[str, str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
+import re
 
 from broker.relay.client import ClientSide, Window
 
@@ -17,14 +19,21 @@ class _Line:
         self.answer: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
         self._client = client
         self._text = ""
-        self._pending = b""
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self.rest = b""
+        """What came behind the answer; it is not ours."""
         client.left.add_done_callback(lambda _: self._done(None))
 
     def client_bytes(self, data: bytes) -> None:
-        text, self._pending = _decode(self._pending + data)
-        for char in text:
+        if self.answer.done():
+            self.rest += data
+            return
+        ours, end, rest = _up_to_enter(data)
+        for char in self._decoder.decode(ours, bool(end)) + end:
             if not self.answer.done():
                 self._key(char)
+        if self.answer.done():
+            self.rest += rest
 
     def _key(self, char: str) -> None:
         if char in "\r\n":
@@ -75,13 +84,12 @@ async def ask_line(client: ClientSide, question: str) -> str | None:
         return await line.answer
     finally:
         client.attach(None)
+        client.unread(line.rest)
 
 
-def _decode(data: bytes) -> tuple[str, bytes]:
-    """The complete characters, and the bytes of one that is still coming (at most three)."""
-    for cut in range(min(3, len(data)) + 1):
-        try:
-            return data[: len(data) - cut].decode(), data[len(data) - cut :]
-        except UnicodeDecodeError:
-            continue
-    return data.decode("utf-8", "replace"), b""
+def _up_to_enter(data: bytes) -> tuple[bytes, str, bytes]:
+    """What comes before the first Enter, the Enter, and what comes after it, both empty if there is none."""
+    found = re.search(rb"[\r\n]", data)
+    if found is None:
+        return data, "", b""
+    return data[: found.start()], found[0].decode(), data[found.end() :]

@@ -1,7 +1,8 @@
 """Performs a session core's actions, in order, on the real client, target and recording.
 
 Everything here runs on the event loop and returns at once. Back-pressure: the target is read only while the
-client takes what it is sent and the recording has room for it; the client only while the target takes it.
+client takes what it is sent and the recording has room for it; the client only while the target takes it and
+nothing waits for room in the recording.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ class Runner:
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._held: list[act.Action] = []
         self._paused: set[str] = set()
+        self._client_paused: set[str] = set()
         self._perform: dict[type, Callable[[Any], bool | None]] = {
             act.RecordOutput: lambda a: recording.output(self.time(), a.data, a.stderr),
             act.RecordInput: lambda a: recording.input(a.data),
@@ -47,7 +49,7 @@ class Runner:
             act.RecordEvent: lambda a: recording.event(self.time(), a.kind, a.fields),
             act.SendClient: lambda a: client.write(a.data, a.stderr),
             act.SendTarget: lambda a: self._program.write(a.data),
-            act.EofClient: lambda a: client.write_eof(),
+            act.EofClient: lambda a: None if client.lasting else client.write_eof(),
             act.EofTarget: lambda a: self._program.write_eof(),
             act.ResizeTarget: lambda a: self._program.resize(Window(a.cols, a.rows, a.width, a.height)),
             act.SignalTarget: lambda a: self._program.signal(a.name),
@@ -66,6 +68,8 @@ class Runner:
             return
         self._run(self._core.start())
         self._client.attach(self)
+        if self._client_paused:  # by what it had sent early; `attach` reads on
+            self._client.pause_reading()
 
     @property
     def _program(self) -> TargetProgram:
@@ -75,17 +79,16 @@ class Runner:
     def handle(self, event: ev.Event) -> None:
         """Let the core decide and do what it says. A bug in either ends this session, and only it."""
         try:
-            todo = self._core.handle(event, self.time())
             if isinstance(event, ev.SinkFailed | ev.KillRequested):
-                self._end_now(todo)
+                self._end_now(event)
             else:
-                self._run(todo)
+                self._run(self._core.handle(event, self.time()))
         except Exception as exc:
             self._fail(exc)
 
     def _run(self, todo: list[act.Action]) -> None:
         """Perform in order. Where the recording does not accept something, that and all that follows waits,
-        and the target is not read meanwhile."""
+        and neither side is read meanwhile."""
         if self._held:
             self._held += todo
             return
@@ -94,12 +97,15 @@ class Runner:
             if perform[type(action)](action) is False:
                 self._held = todo[number:]
                 self._pause("recording")
+                self._pause_client("recording")
                 return
 
-    def _end_now(self, todo: list[act.Action]) -> None:
-        """An end that waits for nothing. What was not yet accepted is dropped: it was never shown."""
-        self._held.clear()
-        for action in todo:
+    def _end_now(self, event: ev.SinkFailed | ev.KillRequested) -> None:
+        """An end that waits for nothing. What was not yet accepted is dropped: it was never shown, so an end
+        that waits behind it does not count either."""
+        waiting, self._held = self._held, []
+        decide = self._core.overtake if waiting and self._core.closed else self._core.handle
+        for action in decide(event, self.time()):
             self._perform[type(action)](action)
 
     def _room_again(self) -> None:
@@ -110,6 +116,7 @@ class Runner:
             self._fail(exc)
         if not self._held:
             self._resume("recording")
+            self._resume_client("recording")
 
     def _fail(self, exc: Exception) -> None:
         if not self.ended.done():
@@ -159,10 +166,10 @@ class Runner:
         self.handle(ev.TargetGone(error))
 
     def target_full(self) -> None:
-        self._client.pause_reading()
+        self._pause_client("target")
 
     def target_ready(self) -> None:
-        self._client.resume_reading()
+        self._resume_client("target")
 
     # ------------------------------------------------------------ what others may do
 
@@ -188,6 +195,15 @@ class Runner:
         self._paused.discard(why)
         if not self._paused and not self._core.closed and self._target is not None:
             self._target.resume_reading()
+
+    def _pause_client(self, why: str) -> None:
+        self._client_paused.add(why)
+        self._client.pause_reading()
+
+    def _resume_client(self, why: str) -> None:
+        self._client_paused.discard(why)
+        if not self._client_paused and not self._core.closed:
+            self._client.resume_reading()
 
     # ------------------------------------------------------------ actions that take more than a call
 

@@ -34,6 +34,8 @@ log = structlog.get_logger()
 
 MAX_OFFERS = 30
 """Keys that one connection may offer: as many as an agent may hold, far fewer than a guesser needs."""
+MAX_REFUSALS = 100
+"""Refused requests of one connection that are noted in the audit."""
 MAX_CHANNELS = 100
 """Open sessions on one connection (ControlMaster)."""
 USERAUTH_ALGORITHMS = (
@@ -109,10 +111,13 @@ class BrokerServer(asyncssh.SSHServer):
         self._address = ""
         self._login = ""
         self._admitted = False
+        self._tried = False
         self._offers = 0
         self._channels = 0
+        self._refusals = 0
         self._proof: _Proof | None = None
-        self._refused = Refused("no key was offered")
+        self._reasons: dict[str, str] = {}
+        """Why attempts came to nothing, with the user that each was about."""
         self._who: Authenticated | None = None
         self._login_settled = asyncio.Event()
 
@@ -134,15 +139,19 @@ class BrokerServer(asyncssh.SSHServer):
     def connection_lost(self, exc: Exception | None) -> None:
         if not self._admitted:
             return
-        self._front.admission.leave(self._address, self._who is not None, self._front.clock.monotonic())
-        if self._who is None and self._offers:
-            refused = self._front.login.refused(self._refused, self._login, self._address)
+        failed = self._who is None and self._tried
+        self._front.admission.leave(
+            self._address, self._who is not None, self._front.clock.monotonic(), failed=failed
+        )
+        if failed:
+            refused = self._front.login.refused(self._why(), self._login, self._address)
             self._front.tasks.spawn(refused, "login-refused")
 
     # ------------------------------------------------------------ login
 
     def begin_auth(self, username: str) -> bool:
         """A (new) login name: nothing of an attempt under another name remains (lesson 2)."""
+        self._tried = True
         self._login = username
         self._proof = None
         return True
@@ -169,7 +178,7 @@ class BrokerServer(asyncssh.SSHServer):
                 cert, self._front.user_cas, self._address, self._front.clock.now()
             )
         except usercert.Refused as exc:
-            self._refused = Refused(f"certificate: {exc.reason}")
+            self._turn_down(Refused(f"certificate: {exc.reason}"))
             return None
         proof = _Proof(username, "", tuple(principals), usercert.describe(cert))
         user = self._front.login.may_try_certificate(principals)
@@ -180,18 +189,27 @@ class BrokerServer(asyncssh.SSHServer):
     def _may_offer(self) -> bool:
         self._offers += 1
         if self._offers > MAX_OFFERS:
-            self._refused = Refused("too many keys offered")
+            self._turn_down(Refused("too many keys offered"))
             self._conn.abort()
             return False
         return True
 
     def _note(self, user: User | Refused, proof: _Proof) -> bool:
         if isinstance(user, Refused):
-            self._refused = user
+            self._turn_down(user)
             return False
         self._proof = proof
-        self._refused = Refused("the key was offered but its possession not proved", user.name)
+        self._turn_down(Refused("the key was offered but its possession not proved", user.name))
         return True
+
+    def _turn_down(self, why: Refused) -> None:
+        if len(self._reasons) < MAX_OFFERS:
+            self._reasons[why.reason] = why.user
+
+    def _why(self) -> Refused:
+        """All reasons in one: a client tries several keys, and a bad certificate before its plain key."""
+        users = [user for user in self._reasons.values() if user]
+        return Refused("; ".join(self._reasons) or "no key was offered", users[-1] if users else "")
 
     def _named(self, username: str) -> str | None:
         return named_user(username, self._front.is_user)
@@ -206,7 +224,7 @@ class BrokerServer(asyncssh.SSHServer):
             except BartizanError as exc:
                 who = Refused(exc.message)
         if isinstance(who, Refused):
-            self._refused = who
+            self._turn_down(who)
             self._conn.disconnect(asyncssh.DISC_NO_MORE_AUTH_METHODS_AVAILABLE, "Permission denied")
         else:
             self._who = who
@@ -231,14 +249,16 @@ class BrokerServer(asyncssh.SSHServer):
         """A client may ask for its channel while its login is still being noted; nothing opens before."""
         await self._login_settled.wait()
         if self._who is None:
+            self._channels -= 1
             raise asyncssh.ChannelOpenError(asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED, "not logged in")
-        return SshClient(self._start, self._front.accept_env)
+        client = SshClient(self._start, self._front.accept_env)
+        client.left.add_done_callback(lambda _: self._channel_done())
+        return client
 
     def _start(self, client: SshClient, command: bytes | None) -> None:
         assert self._who is not None, "asyncssh opens no channel before the login"
         asked = Asked(self._login, command, client.terminal is not None)
-        task = self._front.tasks.spawn(self._front.door.serve(self._who, client, asked), "login")
-        task.add_done_callback(lambda _: self._channel_done())
+        self._front.tasks.spawn(self._front.door.serve(self._who, client, asked), "login")
 
     def _channel_done(self) -> None:
         self._channels -= 1
@@ -262,10 +282,18 @@ class BrokerServer(asyncssh.SSHServer):
         return self._refuse("tap", str(unit))
 
     def _refuse(self, name: str, detail: str) -> bool:
-        who = self._who.principal.name if self._who else "-"
-        note = self._front.trail.note("request.refused", who, name, detail=detail[:300])
-        self._front.tasks.spawn(note, "request-refused")
+        """Note it; what one connection asks for over and over is noted so often and no more."""
+        self._refusals += 1
+        if self._refusals > MAX_REFUSALS:
+            return False
+        self._front.tasks.spawn(self._note_refusal(name, detail), "request-refused")
         return False
+
+    async def _note_refusal(self, name: str, detail: str) -> None:
+        """A client may ask while its login is still being noted: who it is stands only after that."""
+        await self._login_settled.wait()
+        who = self._who.principal.name if self._who else "-"
+        await self._front.trail.note("request.refused", who, name, detail=detail[:300])
 
 
 async def listen(

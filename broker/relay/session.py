@@ -75,9 +75,10 @@ class Sessions:
         close = Close(exits.INTERNAL, "error")
         size, error = 0, ""
         try:
-            recording = await self._recordings.open(grant, row, _picture(client), client.env)
+            picture = _picture(client)
+            recording = await self._recordings.open(grant, row, picture, client.env)
             try:
-                close = await self._relay(grant, row, client, recording)
+                close = await self._relay(grant, row, client, recording, picture)
             except BartizanError as exc:
                 close = Close(exc.exit_status, "unavailable")
                 recording.event(recording.time(), "failed", {"code": exc.code, "text": exc.message})
@@ -94,25 +95,29 @@ class Sessions:
             error = "E-INTERNAL an error in the broker"
             tell(client, "E-INTERNAL", f"an error in the broker ended session {row.id}", "")
         finally:
-            ended = self._service.ended(row, status=close.status, reason=close.reason, size=size)
+            ended = self._service.ended(row, status=close.status, reason=close.reason, size=size, error=error)
             await asyncio.shield(ended)
         return Outcome(row.id, close, error)
 
     async def _relay(
-        self, grant: Grant, row: SessionRow, client: ClientSide, recording: SessionRecording
+        self,
+        grant: Grant,
+        row: SessionRow,
+        client: ClientSide,
+        recording: SessionRecording,
+        picture: Picture,
     ) -> Close:
         """From the open recording to the end of the traffic. Raises Unavailable if there never was any."""
         core = SessionCore(self._terms(grant, row, client))
         runner = Runner(core, row, client, recording)
         self._service.register(runner)
-        client.on_interrupt = lambda: runner.kill("cancelled", row.user, "cancelled while connecting")
+        client.watch_interrupt(lambda: runner.kill("cancelled", row.user, "cancelled while connecting"))
         reaching = asyncio.get_running_loop().create_task(
-            self._reach(grant, client, runner), name=f"reach-{row.id}"
+            self._reach(grant, client, runner, picture), name=f"reach-{row.id}"
         )
         try:
             first: set[asyncio.Future[Any]] = {reaching, runner.ended}
             await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
-            client.on_interrupt = None
             if reaching.done():
                 await reaching
             return await runner.ended
@@ -120,11 +125,15 @@ class Sessions:
             reaching.cancel()
             runner.abandon()
 
-    async def _reach(self, grant: Grant, client: ClientSide, runner: Runner) -> None:
-        """Dial, start the program, let the traffic begin."""
+    async def _reach(self, grant: Grant, client: ClientSide, runner: Runner, picture: Picture) -> None:
+        """Dial, start the program, let the traffic begin. `picture`: as the recording's header has it."""
         credential = await asyncio.to_thread(self._secrets.fetch, grant)
         pins = grant.target.host_keys or tuple(self._host_keys.host_keys(grant.target.name))
-        conn = await dial(grant, credential, pins, self._defaults.keepalive_s)
+
+        def refused(channel: str) -> None:
+            runner.request_refused(channel, "opened by the target")
+
+        conn = await dial(grant, credential, pins, self._defaults.keepalive_s, refused)
         try:
             program = await start_program(
                 conn,
@@ -137,6 +146,8 @@ class Sessions:
             conn.close()
             raise
         runner.start(program)
+        if client.terminal is not None and _picture(client) != picture:
+            runner.resized(client.terminal.window)
 
     def _terms(self, grant: Grant, row: SessionRow, client: ClientSide) -> Terms:
         limits, defaults = grant.decision.limits, self._defaults

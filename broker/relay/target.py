@@ -8,17 +8,21 @@ towards us (lessons 24, 26); asyncssh's client refuses every channel that was no
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import Any, Protocol
+import os
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 import asyncssh
 import structlog
+from asyncssh import SSHClientConnection
+from asyncssh.constants import MSG_CHANNEL_OPEN
+from asyncssh.packet import SSHPacket
 
 from broker.model.access import Grant
 from broker.model.errors import Unavailable
 from broker.model.secret import Credential, SecretKind
 from broker.relay.client import Terminal, Window
-from broker.relay.fastpath import accelerate, defer
+from broker.relay.fastpath import FastClientConnection, accelerate, defer
 
 log = structlog.get_logger()
 
@@ -26,6 +30,8 @@ WINDOW = 2 << 20
 MAX_PACKET = 32 << 10
 CONNECT_TIMEOUT = 15.0
 LOGIN_TIMEOUT = 20.0
+MAX_REFUSALS = 100
+"""Channels opened by a target that are noted; the rest are refused in silence."""
 HOST_KEY_ALGORITHMS = (
     "ssh-ed25519",
     "ecdsa-sha2-nistp256",
@@ -37,16 +43,59 @@ HOST_KEY_ALGORITHMS = (
 """Offered to every target alike, so that the order tells nobody which keys are known."""
 
 
-class TargetClient(asyncssh.SSHClient):
-    """One connection to a target, checked against its pinned keys."""
+if TYPE_CHECKING:
+    _Connection = SSHClientConnection
+else:
+    _Connection = object
 
-    def __init__(self, pins: Sequence[asyncssh.SSHKey]) -> None:
+
+class _NothingOpened(_Connection):
+    """Tells of each channel that the target tries to open; asyncssh refuses it, as none was asked for."""
+
+    def _process_channel_open(self, pkttype: int, pktid: int, packet: SSHPacket) -> None:
+        offset = packet._idx
+        name = packet.get_string().decode("ascii", "backslashreplace")[:100]
+        packet._idx = offset
+        owner = self._owner
+        assert isinstance(owner, TargetClient)
+        owner.channel_refused(name)
+        super()._process_channel_open(pkttype, pktid, packet)
+
+    _packet_handlers = {  # noqa: RUF012 - as in asyncssh, which looks handlers up here
+        **SSHClientConnection._packet_handlers,
+        MSG_CHANNEL_OPEN: _process_channel_open,
+    }
+
+
+class StockConnection(_NothingOpened, SSHClientConnection):
+    """A connection that asyncssh runs unaided."""
+
+
+class FastConnection(_NothingOpened, FastClientConnection):
+    """A connection of the fast path."""
+
+
+class TargetClient(asyncssh.SSHClient):
+    """One connection to a target, checked against its pinned keys.
+
+    `refused`: told the type of each channel that the target tried to open, up to `MAX_REFUSALS`.
+    """
+
+    def __init__(self, pins: Sequence[asyncssh.SSHKey], refused: Callable[[str], None]) -> None:
         self._pins = {key.public_data for key in pins}
+        self._refused = refused
+        self._refusals = 0
         self.offered = ""
         """Fingerprint of the key that the target showed, if it is not pinned."""
 
     def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
         accelerate(conn)
+        conn.__class__ = FastConnection if type(conn) is FastClientConnection else StockConnection
+
+    def channel_refused(self, name: str) -> None:
+        self._refusals += 1
+        if self._refusals <= MAX_REFUSALS:
+            self._refused(name)
 
     def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
         if key.public_data in self._pins:
@@ -56,16 +105,20 @@ class TargetClient(asyncssh.SSHClient):
 
 
 async def dial(
-    grant: Grant, credential: Credential, host_keys: Sequence[str], keepalive_s: int
+    grant: Grant,
+    credential: Credential,
+    host_keys: Sequence[str],
+    keepalive_s: int,
+    refused: Callable[[str], None],
 ) -> asyncssh.SSHClientConnection:
-    """Connect to the grant's target and log in as its account.
+    """Connect to the grant's target and log in as its account. `refused`: see `TargetClient`.
 
     Raises:
         Unavailable: no pinned key, a key that is not pinned, no connection, or the login is refused.
     """
     target = grant.target
     pins = _import_pins(target.name, host_keys)
-    client = TargetClient(pins)
+    client = TargetClient(pins, refused)
     try:
         return await asyncio.wait_for(
             asyncssh.connect(
@@ -87,7 +140,7 @@ async def dial(
         )
     except asyncssh.HostKeyNotVerifiable:
         raise _key_mismatch(grant, client.offered, pins) from None
-    except (asyncssh.Error, OSError, TimeoutError) as exc:
+    except (asyncssh.Error, OSError, TimeoutError, ValueError) as exc:  # ValueError: what cannot be decoded
         raise Unavailable(f"{target.name}: {_why(exc, grant)}") from None
 
 
@@ -134,7 +187,9 @@ def _why(exc: BaseException, grant: Grant) -> str:
     if isinstance(exc, TimeoutError):
         return "no answer in time"
     if isinstance(exc, OSError):
-        return f"cannot connect to {grant.target.address}:{grant.target.port} ({exc.strerror or exc})"
+        # asyncio puts words of its own where the system's belong.
+        words = os.strerror(exc.errno) if exc.errno and exc.errno > 0 else exc.strerror or exc
+        return f"cannot connect to {grant.target.address}:{grant.target.port} ({words})"
     return f"the SSH connection failed ({exc})"
 
 
@@ -218,17 +273,16 @@ class TargetProgram:
         if not self._chan.is_closing():
             self._chan.write_eof()
 
+    # These are also possible after `write_eof`, where asyncssh calls the channel closing.
+
     def resize(self, window: Window) -> None:
-        if not self._chan.is_closing():
-            self._chan.change_terminal_size(window.cols, window.rows, window.width, window.height)
+        self._chan.change_terminal_size(window.cols, window.rows, window.width, window.height)
 
     def signal(self, name: str) -> None:
-        if not self._chan.is_closing():
-            self._chan.send_signal(name)
+        self._chan.send_signal(name)
 
     def send_break(self, msec: int) -> None:
-        if not self._chan.is_closing():
-            self._chan.send_break(msec)
+        self._chan.send_break(msec)
 
     def pause_reading(self) -> None:
         self._chan.pause_reading()

@@ -20,6 +20,8 @@ from broker.relay.portal import ServeControl
 from broker.relay.session import tell
 
 LONGEST = 60.0
+SUBVERBS = {"sessions": frozenset({"ls", "kill"}), "recordings": frozenset({"ls", "cat"})}
+"""What of a group of verbs only asks the control socket. The rest would read files of the bastion."""
 CONTROL_FD = "BARTIZAN_CONTROL_FD"
 RUN_AS = "BARTIZAN_RUN_AS"
 """`uid:gid` that the child changes to once its code is loaded, before it reads a word of the user's."""
@@ -38,6 +40,9 @@ class Verbs:
             words = shlex.split(line)
         except ValueError as exc:
             tell(client, "E-USAGE", f"the command line cannot be read ({exc})", "")
+            return exits.USAGE
+        if not _possible(words):
+            tell(client, "E-USAGE", f"{words[0]} {words[1]} is not possible over ssh", "")
             return exits.USAGE
         ours, theirs = socket.socketpair()
         control = self._serve_control(ours, who, None)
@@ -76,6 +81,11 @@ class Verbs:
             env=env,
             cwd="/",
         )
+
+
+def _possible(words: list[str]) -> bool:
+    below = SUBVERBS.get(words[0])
+    return below is None or len(words) == 1 or words[1] in below or words[1] in ("-h", "--help")
 
 
 async def _pass(stream: asyncio.StreamReader | None, client: ClientSide, stderr: bool) -> None:

@@ -72,6 +72,28 @@ class SessionService:
 
     # ------------------------------------------------------------ authorization
 
+    def sees(self, who: Authenticated, name: str) -> bool:
+        """Whether it is a target that exists to this user: one that some policy names for him."""
+        target, user = self._targets.target(name), self._users.user(who.principal.name)
+        if target is None or user is None:
+            return False
+        request = AccessRequest(
+            user.principal(), target, target.accounts[0], Channel.SHELL, self._clock.now()
+        )
+        return self._policy.decide(request).visible
+
+    async def nowhere(self, who: Authenticated, word: str) -> Refusal:
+        """The answer to a word that is no target to this user, noted as any refusal."""
+        refused = unknown(word)
+        await self._note(
+            who,
+            Wish(word, None, Channel.SHELL),
+            "session.refused",
+            reason=refused.message,
+            error=refused.code,
+        )
+        return refused
+
     async def authorize(self, who: Authenticated, wish: Wish) -> Grant | Refusal:
         """Decide, and note the decision before anything comes of it.
 
@@ -153,8 +175,8 @@ class SessionService:
         """From now on the session is listed and can be killed."""
         self._live[live.row.id] = live
 
-    async def ended(self, row: SessionRow, *, status: int, reason: str, size: int) -> None:
-        """The session is over and its recording closed."""
+    async def ended(self, row: SessionRow, *, status: int, reason: str, size: int, error: str = "") -> None:
+        """The session is over and its recording closed. `error`: why it could not be opened or kept."""
         self._live.pop(row.id, None)
         await asyncio.to_thread(
             self._store.close_session,
@@ -166,7 +188,10 @@ class SessionService:
             size=size,
         )
         subject = f"{row.account}+{row.target}"
-        await self._trail.note("session.ended", row.user, subject, row.id, status=status, reason=reason)
+        why = {"error": error[:1000]} if error else {}
+        await self._trail.note(
+            "session.ended", row.user, subject, row.id, status=status, reason=reason, **why
+        )
 
     def live(self) -> list[SessionRow]:
         """Rows of the live sessions, newest first."""

@@ -111,6 +111,10 @@ class SessionCore:
             return []
         return self._dispatch[type(event)](event, t)
 
+    def overtake(self, event: SinkFailed | KillRequested, t: int) -> list[Action]:
+        """As `handle`, where an end was decided and is not yet performed: it never will be, but this one."""
+        return self._dispatch[type(event)](event, t)
+
     # ------------------------------------------------------------ traffic
 
     def _client_bytes(self, event: ClientBytes, t: int) -> list[Action]:
@@ -169,11 +173,13 @@ class SessionCore:
 
     def _sink_failed(self, event: SinkFailed, t: int) -> list[Action]:
         text = f"the recording cannot be written ({event.error}); nothing runs unrecorded"
-        return self._end(exits.CANNOT_RECORD, "recording", "E-RECORDING", text)
+        end = self._end(exits.CANNOT_RECORD, "recording", "E-RECORDING", text)
+        return [action for action in end if not isinstance(action, RecordEvent)]
 
     def _kill(self, event: KillRequested, t: int) -> list[Action]:
         fact = RecordEvent("killed", {"by": event.by, "text": event.text})
-        return [fact, *self._end(exits.TERMINATED, event.why, "E-TERMINATED", event.text)]
+        status = exits.CANCELLED if event.why == "cancelled" else exits.TERMINATED
+        return [fact, *self._end(status, event.why, "E-TERMINATED", event.text)]
 
     def _timer(self, event: TimerFired, t: int) -> list[Action]:
         if event.name == "warn":

@@ -87,20 +87,20 @@ class _Login:
             ready, _, _ = select.select(watched, [], [])
             if resized in ready:
                 os.read(resized, 64)
-                self._send(WindowSize(*os.get_terminal_size(0)))
+                self._send_if_heard(WindowSize(*os.get_terminal_size(0)))
             if 0 in ready and not self._pass_input():
                 watched.remove(0)
             if self._sock in ready and (status := self._pass_output()) is not None:
                 return status
 
     def _pass_input(self) -> bool:
-        """Send what was typed or piped in; False at its end."""
+        """Send what was typed or piped in; False at its end, or where nobody hears it any more."""
         try:
             data = os.read(0, READ_SIZE)
         except OSError:
             data = b""
-        self._send(Input(data) if data else InputEnd())
-        return bool(data)
+        heard = self._send_if_heard(Input(data) if data else InputEnd())
+        return bool(data) and heard
 
     def _pass_output(self) -> int | None:
         """Write what came; the exit status with the last of it."""
@@ -113,6 +113,14 @@ class _Login:
 
     def _send(self, message: Message) -> None:
         self._sock.sendall(encode(message))
+
+    def _send_if_heard(self, message: Message) -> bool:
+        """False if the broker has closed already: its last words are still to be read."""
+        try:
+            self._send(message)
+        except (BrokenPipeError, ConnectionResetError):
+            return False
+        return True
 
     def _receive(self) -> list[FromBroker]:
         while True:
