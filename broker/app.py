@@ -212,9 +212,12 @@ def user_ca_fingerprints(config: Config) -> frozenset[str]:
     found = []
     for path in config.user_ca_keys:
         try:
-            found += [key.get_fingerprint() for key in asyncssh.read_public_key_list(str(path))]
+            keys = asyncssh.read_public_key_list(str(path))
         except (OSError, asyncssh.KeyImportError) as exc:
             raise InvalidConfig(f"user_ca_keys: {path} holds no public key ({exc})") from None
+        if not keys:
+            raise InvalidConfig(f"user_ca_keys: {path} holds no public key")
+        found += [key.get_fingerprint() for key in keys]
     return frozenset(found)
 
 

@@ -80,7 +80,7 @@ class Handlers:
         """Raises BartizanError for an answer that is a failure."""
         match ask:
             case ListTargets(query):
-                return await asyncio.to_thread(self._list_targets, asker, query)
+                return await asyncio.to_thread(self._list_targets, asker, query, self._live(asker))
             case ListSessions():
                 return Sessions([session_view(row) for row in self._live(asker)])
             case ListRecordings(query, limit):
@@ -94,12 +94,13 @@ class Handlers:
 
     # ------------------------------------------------------------ targets
 
-    def _list_targets(self, asker: Asker, query: str) -> Targets:
+    def _list_targets(self, asker: Asker, query: str, rows: list[SessionRow]) -> Targets:
+        """`rows`: the live sessions, read on the loop that changes them."""
         name = asker.who.principal.name
         last: dict[str, int] = {}
         for row in self.store.sessions(user=name, limit=1000):
             last.setdefault(row.target, row.started_at)
-        live = [row.target for row in self._live(asker)]
+        live = [row.target for row in rows]
         items = []
         for target in self.targets.targets():
             view = self._target_view(asker, target, last.get(target.name), live.count(target.name))
@@ -189,5 +190,5 @@ _ORDER = {"OK": 0, "REASON": 1, "WAIT": 2, "DENY": 3}
 def _read_part(path: Path, offset: int) -> tuple[bytes, int]:
     with path.open("rb") as file:
         size = file.seek(0, 2)
-        file.seek(offset)
+        file.seek(min(offset, size))
         return file.read(CHUNK), size

@@ -38,8 +38,8 @@ class _SessionRequests(_Channel):
     _late_close = False
 
     def _process_close(self, pkttype: int, pktid: int, packet: SSHPacket) -> None:
-        """With ControlMaster, OpenSSH closes as soon as both directions have ended, and yet waits for the exit
-        status, which may come until our own close (RFC 4254 section 5.3). So ours waits for it too."""
+        """With ControlMaster, OpenSSH closes as soon as both directions have ended, and yet waits for the
+        exit status, which may come until our own close (RFC 4254 section 5.3). So ours waits for it too."""
         if self._send_state == "eof" and self._recv_state in ("eof", "eof_pending"):
             packet.check_end()
             self._late_close = True

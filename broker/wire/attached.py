@@ -33,6 +33,7 @@ from broker.wire.messages import (
 
 PASSED_ENV = ("LANG", "LANGUAGE", "LC_", "NO_COLOR", "COLORTERM", "BARTIZAN_REASON", "BARTIZAN_UI")
 UNREACHABLE = 69
+BROKEN_PIPE = 128 + signal.SIGPIPE
 SANE = b"\x1b[?1049l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[?25h\x1b[0m\r\n"
 """Leaves the alternate screen, mouse and paste modes, shows the cursor: for a login cut off in the middle."""
 
@@ -40,13 +41,16 @@ SANE = b"\x1b[?1049l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[
 def attach(path: str, command: str | None) -> int:
     """Be a login with this process's terminal or pipes: what `ssh bastion [command]` would do.
 
-    Returns the exit status of what ran; 69 if there is no broker, which is said on stderr.
+    Returns the exit status of what ran; 69 if there is no broker, which is said on stderr; 141 where nobody
+    reads this process's output any more.
     """
     terminal = os.isatty(0) and os.isatty(1)
     try:
         with socket.socket(socket.AF_UNIX) as sock:
             sock.connect(path)
             return _Login(sock, terminal).run(command)
+    except BrokenPipeError:
+        return BROKEN_PIPE
     except (OSError, WireError) as exc:
         if terminal:
             os.write(1, SANE)
@@ -60,6 +64,9 @@ class _Login:
         self._sock = sock
         self._terminal = terminal
         self._decoder = Decoder.from_broker()
+        self._unsent = b""
+        self._heard = True
+        """False once the broker has closed: its last words are still to be read."""
 
     def run(self, command: str | None) -> int:
         self._send(Hello(VERSION, "shell"))
@@ -82,25 +89,32 @@ class _Login:
         return Attach(command, os.environ.get("TERM") or "dumb", cols, rows, env)
 
     def _relay(self, resized: int) -> int:
-        watched: list[int | socket.socket] = [self._sock, 0, *([resized] if resized >= 0 else [])]
+        """Both ways at once. Input waits while the broker takes none; output is read meanwhile, since the
+        broker may wait for just that."""
+        inputs = [0, *([resized] if resized >= 0 else [])]
         while True:
-            ready, _, _ = select.select(watched, [], [])
+            reads: list[int | socket.socket] = [self._sock]
+            if self._heard and not self._unsent:
+                reads += inputs
+            ready, writable, _ = select.select(reads, [self._sock] if self._unsent else [], [])
+            if writable:
+                self._send_on()
             if resized in ready:
                 os.read(resized, 64)
-                self._send_if_heard(WindowSize(*os.get_terminal_size(0)))
+                self._send(WindowSize(*os.get_terminal_size(0)))
             if 0 in ready and not self._pass_input():
-                watched.remove(0)
+                inputs.remove(0)
             if self._sock in ready and (status := self._pass_output()) is not None:
                 return status
 
     def _pass_input(self) -> bool:
-        """Send what was typed or piped in; False at its end, or where nobody hears it any more."""
+        """Send what was typed or piped in; False at its end."""
         try:
             data = os.read(0, READ_SIZE)
         except OSError:
             data = b""
-        heard = self._send_if_heard(Input(data) if data else InputEnd())
-        return bool(data) and heard
+        self._send(Input(data) if data else InputEnd())
+        return bool(data)
 
     def _pass_output(self) -> int | None:
         """Write what came; the exit status with the last of it."""
@@ -112,15 +126,17 @@ class _Login:
         return None
 
     def _send(self, message: Message) -> None:
-        self._sock.sendall(encode(message))
+        """Send it as far as the broker takes it now; `_send_on` does the rest."""
+        self._unsent += encode(message)
+        self._send_on()
 
-    def _send_if_heard(self, message: Message) -> bool:
-        """False if the broker has closed already: its last words are still to be read."""
+    def _send_on(self) -> None:
         try:
-            self._send(message)
+            self._unsent = self._unsent[self._sock.send(self._unsent, socket.MSG_DONTWAIT) :]
+        except BlockingIOError:
+            return
         except (BrokenPipeError, ConnectionResetError):
-            return False
-        return True
+            self._unsent, self._heard = b"", False
 
     def _receive(self) -> list[FromBroker]:
         while True:

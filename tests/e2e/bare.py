@@ -82,6 +82,11 @@ class Bare:
         """The next packet; None once the broker has closed the connection."""
         return await asyncio.wait_for(self.conn.replies.get(), PATIENCE)
 
+    async def kind(self) -> int:
+        """The type of the next packet; 0 once the connection is closed."""
+        reply = await self.reply()
+        return reply[0] if reply else 0
+
     async def closed(self) -> list[int]:
         """Wait for the end; the types of the packets that came before it."""
         kinds = []

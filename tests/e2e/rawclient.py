@@ -76,9 +76,10 @@ async def shell(
     chan, session = await conn.create_session(
         Session, command, encoding=None, request_pty="force", term_type="xterm", term_size=size
     )
+    assert isinstance(session, Session)
     return chan, session
 
 
 async def settled(conn: asyncssh.SSHClientConnection) -> None:
     """The broker has handled everything that was sent before: it answers in order."""
-    await conn._make_global_request(b"settled@test")  # type: ignore[attr-defined]
+    await conn._make_global_request(b"settled@test")

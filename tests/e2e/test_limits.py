@@ -131,7 +131,7 @@ BOMBS: dict[str, tuple[bytes, bytes]] = {
 
 @pytest.mark.parametrize("bomb", BOMBS)
 def test_bombs_before_the_login(short: Bastion, bomb: str) -> None:
-    """lesson 6: 32 MB of each into the door: closed early or at the deadline, memory bounded, others served."""
+    """lesson 6: 32 MB of each into the door: closed by the deadline, memory bounded, others served."""
     first, more = BOMBS[bomb]
     assert short.ssh("web").run("true").returncode == 0
     before = resident(short.broker.pid)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -99,10 +99,10 @@ def _read(path: Path) -> bytes:
 
 
 @pytest.fixture
-def with_password(accounts: Accounts) -> Iterator[Account]:
+def with_password(accounts: Accounts) -> Account:
     account = accounts.add("pw")
     subprocess.run(["chpasswd"], input=f"{account.name}:{PASSWORD}\n".encode(), check=True)
-    yield account
+    return account
 
 
 @pytest.mark.root

@@ -165,6 +165,7 @@ def test_full_screen_programs_run_and_quit(
     _type(tmux, command)
     tmux.wait_for(shows)
     tmux.keys(leave)
+    tmux.wait_for(r"^target\$$")  # what is typed before would be flushed by the program as it leaves
     _type(tmux, "echo back: $((6*7))")
     tmux.wait_for("^back: 42")
     assert not tmux.in_alternate_screen()

@@ -1,4 +1,4 @@
-"""Conversations with a session core: an event in, the actions that must come out, a diff where they do not."""
+"""Conversations with a session core: an event in, the actions that must come out, a diff if they do not."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import typing
 
 import pytest
@@ -116,6 +117,37 @@ def test_target_lost_without_a_status() -> None:
     Playbook(core()).on(ev.TargetGone("reset"), *line(text), Close(exits.UNREACHABLE, "target-lost"))
 
 
+def test_connection_that_breaks_after_the_exit_status_changes_nothing() -> None:
+    Playbook(core()).on(ev.TargetExited(0)).on(ev.TargetGone("reset"), Close(0, "exit"))
+
+
+def test_end_that_could_not_be_performed_is_overtaken() -> None:
+    """The last output waits for room when the disk fails: a status 0 must not hide that it is lost."""
+    session = core()
+    Playbook(session).on(ev.TargetExited(0)).on(ev.TargetGone(), Close(0, "exit"))
+    assert session.overtake(ev.SinkFailed("full"), 3)[-1] == Close(exits.CANNOT_RECORD, "recording")
+    assert session.overtake(ev.KillRequested("killed", "bob", "x"), 3)[-1] == Close(137, "killed")
+
+
+def test_nothing_happens_after_the_close() -> None:
+    play = Playbook(core(PERSON, idle=1, longest=300)).on(ev.ClientGone(), Close(130, "client-gone")).at(400)
+    for event in (
+        ev.ClientBytes(b"x"),
+        ev.TargetBytes(b"x"),
+        ev.TargetExited(0),
+        ev.TargetGone(),
+        ev.TargetEof(),
+        ev.Resized(1, 1),
+        ev.TimerFired("idle"),
+        ev.TimerFired("warn"),
+        ev.TimerFired("longest"),
+        ev.KillRequested("killed", "bob", "late"),
+        ev.SinkFailed("late"),
+        ev.RequestRefused("env", ""),
+    ):
+        play.on(event)
+
+
 def test_client_gone_says_nothing_to_nobody() -> None:
     Playbook(core()).on(ev.ClientGone(), Close(exits.CANCELLED, "client-gone"))
 
@@ -213,11 +245,13 @@ def test_properties_of_every_conversation(happened: list[ev.Event], person: bool
     session = core(PERSON if person else SCRIPT, idle=5, longest=500)
     actions: list[Action] = []
     for second, event in enumerate(happened):
-        actions += session.handle(event, second * SECOND)
+        todo = session.handle(event, second * SECOND)
+        assert all(action.at > second * SECOND for action in todo if isinstance(action, SetTimer))
+        actions += todo
     closes = [action for action in actions if isinstance(action, Close)]
     assert closes == ([actions[-1]] if closes else [])
     assert session.closed == bool(closes)
-    for before, action in zip(actions, actions[1:], strict=False):
+    for before, action in itertools.pairwise(actions):
         if isinstance(action, SendClient):
             recorded = isinstance(before, RecordOutput) and before.data == action.data
             assert recorded or isinstance(before, RecordEvent) or actions[-1].reason == "recording"  # type: ignore[union-attr]

@@ -71,6 +71,8 @@ async def answer(*typed: bytes, leave: bool = False) -> tuple[str | None, Keyboa
         ((b"abc\x04d\r",), "abcd"),
         ((b"\x03",), None),
         ((b"abc\x03",), None),
+        ((b"\xc1@\x03",), None),  # an invalid byte holds nothing back
+        ((b"x\xffy\xc3\r",), "x\ufffdy\ufffd"),
         ((b"\x04",), None),
     ],
 )

@@ -159,7 +159,9 @@ async def test_without_audit_nothing_is_granted_and_nothing_opened(services: Ser
         await services.sessions.nowhere(services.authenticated("anne"), "nowhere")
 
 
-async def test_a_policy_engine_that_breaks_denies(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_policy_engine_that_breaks_denies(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """lesson 29: a check that fails does not leave the last answer standing."""
     assert isinstance(await decide(services, "anne", SHELL), Grant)
 
