@@ -135,7 +135,9 @@ async def start(config: Config) -> Broker:
         catalog = Catalog(lambda: load_catalog(config))
         store = open_store(config)
         undo.callback(store.close)
-        recordings = RecordingService(config.recordings, clock, config.recording.exec_keep)
+        recordings = RecordingService(
+            config.recordings, clock, config.recording.exec_keep, config.recording.fsync
+        )
         undo.push_async_callback(recordings.stop)
         if salvaged := await asyncio.to_thread(recordings.salvage, store):
             log.warning("sessions.interrupted", count=salvaged)

@@ -42,7 +42,11 @@ def set_up_logging(form: str, level: str) -> None:
     """Structured lines on stderr, for journald or a person."""
     number = logging.getLevelNamesMapping()[level.upper()]
     as_json = form == "json"
-    render = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
+    render = (
+        structlog.processors.JSONRenderer()
+        if as_json
+        else structlog.dev.ConsoleRenderer(repr_native_str=True)
+    )
     # Without the values of variables: among them are opened credentials.
     frames = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
     exceptions = (

@@ -92,8 +92,8 @@ class Recording(Section):
     dir: FilePath | None = None
     exec_keep: Size = 64 << 20
     """Output of one exec session that is kept; what goes beyond is passed on and counted."""
-    flush: Annotated[Duration, Field(le=1.0)] = 1.0
-    fsync: Annotated[Duration, Field(le=60.0)] = 5.0
+    fsync: Annotated[Duration, Field(le=60.0)] = 1.0
+    """How often recordings are forced to the disk: what is lost if the power goes."""
 
 
 CredentialName = Annotated[

@@ -74,11 +74,11 @@ class SessionRecording:
 class RecordingService:
     """Opens, closes and salvages recordings under `folder`."""
 
-    def __init__(self, folder: Path, clock: Clock, exec_keep: int | None) -> None:
+    def __init__(self, folder: Path, clock: Clock, exec_keep: int | None, fsync_s: float = 1.0) -> None:
         self._folder = folder
         self._clock = clock
         self._exec_keep = exec_keep
-        self._pump = RecorderPump()
+        self._pump = RecorderPump(sync_every=fsync_s)
         self._pump.start()
 
     async def open(

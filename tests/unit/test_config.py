@@ -58,7 +58,7 @@ def test_values_and_relative_paths(tmp_path: Path) -> None:
         "user_ca_keys: [ca.pub, /etc/ca.pub]\n"
         "control: {socket: run/s, mode: 0660}\n"
         "sessions: {idle_timeout: never, max_time: 1h30m}\n"
-        "recording: {exec_keep: 2GiB, flush: 500ms}\n"
+        "recording: {exec_keep: 2GiB, fsync: 500ms}\n"
         "vault: {master_key: {file: mk}, previous: [{env: OLD_KEY}, {credential: old.key}]}\n"
         "portal: {ui: plain}\n"
         "accept_env: [LANG, MY_*]\n",
@@ -69,7 +69,7 @@ def test_values_and_relative_paths(tmp_path: Path) -> None:
     assert settings.user_ca_keys == (tmp_path / "ca.pub", Path("/etc/ca.pub"))
     assert (settings.control.socket, settings.control.mode) == (tmp_path / "run/s", 0o660)
     assert (settings.sessions.idle_timeout, settings.sessions.max_time) == (None, 5400)
-    assert (settings.recording.exec_keep, settings.recording.flush) == (2 << 30, 0.5)
+    assert (settings.recording.exec_keep, settings.recording.fsync) == (2 << 30, 0.5)
     assert settings.vault.master_key == KeySource(file=tmp_path / "mk")
     assert [k.env for k in settings.vault.previous] == ["OLD_KEY", None]
     assert settings.portal.ui is Ui.PLAIN
@@ -87,7 +87,7 @@ def test_all_problems_are_told_with_file_line_and_key(tmp_path: Path) -> None:
         "logg: {}\n"
         "data: 5\n"
         "log: {level: loud}\n"
-        "recording: {flush: 2s}\n",
+        "recording: {fsync: 2m}\n",
     ) == [
         "bartizan.yaml:1: listen.port: expected a whole number, got '0x16'",
         "bartizan.yaml:1: listen.adress: unknown key, did you mean 'address'?",
@@ -98,7 +98,7 @@ def test_all_problems_are_told_with_file_line_and_key(tmp_path: Path) -> None:
         "bartizan.yaml:7: logg: unknown key, did you mean 'log'?",
         "bartizan.yaml:8: data: expected a path, got 5",
         "bartizan.yaml:9: log.level: expected 'debug', 'info', 'warning' or 'error', got 'loud'",
-        "bartizan.yaml:10: recording.flush: expected at most 1, got '2s'",
+        "bartizan.yaml:10: recording.fsync: expected at most 60, got '2m'",
     ]
 
 

@@ -23,6 +23,21 @@ except ValueError as exc:
 
 
 @pytest.mark.parametrize("form", ["json", "text"])
+def test_lesson_13_what_strangers_send_is_inert_in_the_log(form: str) -> None:
+    """lesson 13: a login name with an escape sequence is shown in the log, never obeyed."""
+    code = f"""
+import structlog
+from broker.commands.service import set_up_logging
+set_up_logging({form!r}, "info")
+structlog.get_logger().info("login.refused", subject="evil\\x1b]0;title\\x07\\r")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "evil" in done.stderr
+    assert "\x1b]" not in done.stderr
+    assert "\x07" not in done.stderr
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
 def test_traceback_without_the_values_of_variables(form: str) -> None:
     """Beside the frame that fails there may be an opened credential (lesson 37)."""
     code = PROGRAM.replace("FORM", repr(form))
