@@ -110,7 +110,9 @@ def _compiled(glob: str) -> re.Pattern[str]:
         STAR: f"[^/{ANY}{WORDS}]*",
         ONE: f"[^/{ANY}{WORDS}{STAR}{NUMBER}]",
     }
-    return re.compile("".join(signs.get(char) or re.escape(char) for char in _tokens(glob)) + r"\Z", re.DOTALL)
+    return re.compile(
+        "".join(signs.get(char) or re.escape(char) for char in _tokens(glob)) + r"\Z", re.DOTALL
+    )
 
 
 def _takes(sign: str, char: str) -> bool:

@@ -25,7 +25,9 @@ def rule(
     only: tuple[str, ...] | None = None,
     reason: str = "",
 ) -> CommandRule:
-    return CommandRule(effect, Rule(f"{effect}-{programs[0]}", "p.yaml:9"), programs, args, only, reason=reason)
+    return CommandRule(
+        effect, Rule(f"{effect}-{programs[0]}", "p.yaml:9"), programs, args, only, reason=reason
+    )
 
 
 def rules(*given_: CommandRule, default: Verdict | None = None, opaque: Verdict = DENY) -> CommandRules:

@@ -231,7 +231,9 @@ def test_files_that_are_read() -> None:
     assert "/etc/shadow" in reads("dd if=/etc/shadow of=/tmp/x")
     assert "/etc/shadow" in reads("curl file:///etc/shadow")
     assert "/etc/shadow" in reads("cat /proc/self/root/etc/shadow")
-    assert reads("ls -l /etc/shadow; stat /etc/shadow; echo /etc/shadow; grep /etc/shadow x") == ["/home/user/x"]
+    assert reads("ls -l /etc/shadow; stat /etc/shadow; echo /etc/shadow; grep /etc/shadow x") == [
+        "/home/user/x"
+    ]
 
 
 def test_bytes_that_are_no_text_and_lines_without_end_are_opaque() -> None:
@@ -241,7 +243,9 @@ def test_bytes_that_are_no_text_and_lines_without_end_are_opaque() -> None:
     assert parse(b"nohup " * 1000 + b"a").opaque == "commands within commands too deep"
     assert parse(b"( " * 1000 + b"a").opaque == "commands within commands too deep"
     assert parse(b"a " + b"{b,c}" * 40).opaque == "it becomes too many words"
-    assert parse(b"for i in " + b"x " * 900 + b"; do " + b"a $i;" * 900 + b"done").opaque == "too many commands"
+    assert (
+        parse(b"for i in " + b"x " * 900 + b"; do " + b"a $i;" * 900 + b"done").opaque == "too many commands"
+    )
 
 
 def test_what_was_read_besides_the_doubt_is_kept() -> None:

@@ -60,7 +60,9 @@ def harmless(language: str, code: str) -> bool:
         return False
     if language == "python" and re.search(r"\b[fF][rR]?['\"]|\b[rR][fF]['\"]|__|'''|\"\"\"", code):
         return False
-    if language == "perl" and re.search(r"[%&*]\w*\{|->|<[^>]*>|\bs\s*[/|{#]|\btr?\b|\by\b|\|", _STRINGS.sub("''", code)):
+    if language == "perl" and re.search(
+        r"[%&*]\w*\{|->|<[^>]*>|\bs\s*[/|{#]|\btr?\b|\by\b|\|", _STRINGS.sub("''", code)
+    ):
         return False
     if language in {"ruby", "node"} and re.search(r"%[xXwWqQ(\[{]|`|#\{|\$\{|\[['\"]|constructor", code):
         return False
@@ -76,7 +78,9 @@ def _awk(code: str) -> bool:
         return False
     bare = _STRINGS.sub(' "" ', code).replace("||", " ")
     if re.search(r"\bsystem\b|\bgetline\b|\||\\\n", bare):
-        return not re.search(r"\bgetline\b|\bsystem\s*\(|\bsystem\s*$|\|", re.sub(r"/(?:\\.|[^/\\\n])*/", " ", bare))
+        return not re.search(
+            r"\bgetline\b|\bsystem\s*\(|\bsystem\s*$|\|", re.sub(r"/(?:\\.|[^/\\\n])*/", " ", bare)
+        )
     return True
 
 

@@ -16,7 +16,7 @@ from broker.gate.text import open_ended
 from broker.model.command import Deed
 
 _ALWAYS = names(
-    "ansible ansible-playbook ansible-test ansible-console ansible-pull aoss atobm batchcopy bpftrace byebug cabal cdist check_by_ssh cobc "
+    "newgrp login nix-shell pct ansible ansible-playbook ansible-test ansible-console ansible-pull aoss atobm batchcopy bpftrace byebug cabal cdist check_by_ssh cobc "
     " cpan crash csc cscli distcc dosbox dotnet easyrsa efax facter fpm gdbserver gimp ginsh "
     "gnuplot gtester hping3 java javaws jdb jtag knife ksshell ksu latexmk lldb lualatex luatex masscan minicom msfconsole "
     "msfvenom nodemon nsd octave osqueryi outguess pdb perlbug pexec plymouth puppet rake red "
@@ -94,8 +94,11 @@ _EXEC_ARGUMENT: dict[str, str] = {
     "logrotate": r"-(?!d\Z|l\Z|v\Z|s\Z|-debug|-verbose|-log|-state|-version).*|-[a-z]*m|--mail",
     "certbot": r"--(?:pre|post|renew|deploy|manual)-?\w*-?hook|--config|--config-dir",
     "valgrind": r"--db-command|--db-attach",
-    "virsh": r"-c|--connect|.*command=.*|edit|qemu-monitor-command|console",
+    "virsh": r"-c|--connect|.*command=.*|edit|qemu-(?:monitor|agent)-command|console",
     "virt-install": r".*",
+    "gcloud": r"ssh\Z|start-iap-tunnel",
+    "aws": r"start-session\Z|execute-command\Z",
+    "heroku fly flyctl": r"run|ssh|console",
     "neofetch fastfetch screenfetch": r"--config|--source|--ascii|--load-config|-c",
     "cowsay cowthink": r"-f",
     "pidstat": r"-[a-zA-Z]*e",
@@ -149,15 +152,19 @@ _EXEC_ARGUMENT: dict[str, str] = {
     "wireshark": r"-X", "qemu-system-x86_64 qemu kvm": r".*",
     "mplayer mpv": r"--(?:script|include|input)|-slave", "gvfs-open xdg-open open see": r".*",
     "checkinstall": r".*", "debootstrap": r".*",
-} # fmt: skip
-_BY_NAME = {name: re.compile(rf"(?:{pattern})", re.DOTALL) for group, pattern in _EXEC_ARGUMENT.items() for name in group.split()}
+}  # fmt: skip
+_BY_NAME = {
+    name: re.compile(rf"(?:{pattern})", re.DOTALL)
+    for group, pattern in _EXEC_ARGUMENT.items()
+    for name in group.split()
+}
 _COMMAND_INPUT = names(
     "ed red vim vi nvim ex view sqlite3 sqlite ftp lftp tftp sftp psftp telnet smbclient gdb lldb dc bc gnuplot m4 pic eqn mail mailx "
     "mutt ginsh tdbtool virsh bconsole gs debugfs fdisk parted cfdisk ncftp redis-cli mongo mongosh cqlsh "
     "sqlplus isql osqueryi lpc lftpget troff groff nroff soelim make"
 )
 """Programs that take commands from standard input, some of which can start a shell."""
-_INPUT_ESCAPE = re.compile(r"(?m)!|\\[!oigw]|\\copy|^\s*(?:shell|python|system|source|exec|pipe|make|sy?s?|\.)\b|\|\s*\w|syscmd|^\s*\.|\bsh\b|\bshell\b|`|system|\\") # fmt: skip
+_INPUT_ESCAPE = re.compile(r"(?m)!|\\[!oigw]|\\copy|^\s*(?:shell|python|system|source|exec|pipe|make|sy?s?|\.)\b|\|\s*\w|syscmd|^\s*\.|\bsh\b|\bshell\b|`|system|\\")  # fmt: skip
 _PLAIN = names(
     "ls cat tac head tail grep egrep fgrep rg echo printf cp mv ln mkdir rmdir rm touch chmod chown chgrp stat df du ps top free uptime who w "
     "id whoami uname hostname date cal sleep kill pkill killall pgrep pidof which whereis type man info apropos whatis help test true false "
@@ -177,7 +184,14 @@ _PLAIN = names(
 _LOOKS_LIKE = re.compile(
     r"(?:[a-z/]*/)?(?:" + "|".join(sorted(re.escape(name) for name in SHELLS | OTHER_SHELLS - {"rc", "es", "ion", "oil"})) + r")(?:\s+-[a-z]*[cil].*)?\Z",
     re.DOTALL,
-) # fmt: skip
+)  # fmt: skip
+
+
+_LOOKS = {
+    "screen": re.compile(r"-(?:ls|list|wipe|v)"),
+    "tmux": re.compile(r"ls|lsw|list-\w+|kill-\w+|has-session|-V|info"),
+}
+"""What a program that can start others does without starting anything, by its first argument."""
 
 
 def escapes(name: str, args: list[str], flow: Flow) -> Findings:
@@ -185,6 +199,11 @@ def escapes(name: str, args: list[str], flow: Flow) -> Findings:
     findings = Findings()
     if asks_only(args):
         return findings
+    looks = _LOOKS.get(name)
+    if looks is not None and args and looks.fullmatch(args[0]):
+        return findings
+    if name == "git" and _git_runs(args):
+        findings.doubt = "git starts a command"
     if name in _ALWAYS and not _ASKED.issuperset(args or ["-"]):
         findings.doubt = f"{name} can start what is not known from the line"
         _named_shell(args, findings)
@@ -199,11 +218,32 @@ def escapes(name: str, args: list[str], flow: Flow) -> Findings:
     return findings
 
 
+def _git_runs(args: list[str]) -> bool:
+    """Verbs of git that run what they are given, and settings that hold a command."""
+    words = [arg for arg in args if not arg.startswith("-")]
+    if words[:2] == ["submodule", "foreach"] or words[:2] == ["bisect", "run"]:
+        return True
+    if words[:1] == ["config"] and len(words) > 2:
+        return bool(_GIT_RISKY.match(f"{words[-2]}=")) and bool(re.search(r"[!;|&$`\s]", words[-1]))
+    return False
+
+
 def _by_argument(name: str, pattern: re.Pattern[str], args: list[str], findings: Findings) -> None:
     if name == "zypper":
         args = [*(arg for arg in args if arg.startswith("-")), *verbs(name, tuple(args))[:1]]
     for index, arg in enumerate(args):
-        if open_ended(arg) and name in {"tar", "git", "make", "gdb", "vim", "vi", "psql", "sqlite3", "man", "rsync"}:
+        if open_ended(arg) and name in {
+            "tar",
+            "git",
+            "make",
+            "gdb",
+            "vim",
+            "vi",
+            "psql",
+            "sqlite3",
+            "man",
+            "rsync",
+        }:
             if "\ufdd1" in arg and not (name == "rsync" or name == "git"):
                 findings.doubt = f"what {name} is asked to do is not known"
             continue
@@ -234,7 +274,9 @@ def _harmless(name: str, arg: str, value: str) -> bool:
         text = value if arg in {"-c", "--cmd"} else arg
         if arg in {"-s", "-S", "-u", "-U", "-i"}:
             return arg in {"-u", "-i"} and value in {"NONE", "NORC", "DEFAULTS"}
-        return arg in {"-es", "-Es", "-e"} or bool(_EDITOR_PLAIN.match(text[2:] if text.startswith("-c") and arg != "-c" else text))
+        return arg in {"-es", "-Es", "-e"} or bool(
+            _EDITOR_PLAIN.match(text[2:] if text.startswith("-c") and arg != "-c" else text)
+        )
     if name == "git" and arg == "-c":
         return _GIT_RISKY.match(value) is None or bool(re.match(r"[\w.]*pager=(?:cat|less|more|)\Z", value))
     if name == "git" and arg.startswith("-O"):
@@ -243,7 +285,7 @@ def _harmless(name: str, arg: str, value: str) -> bool:
         return bool(re.match(r"(?:p|print|bt|backtrace|info|q|quit|list|x)\b[^|!`$(]*\Z", value))
     if name == "rsync" and re.match(r"-[a-zA-Z]*e\Z|--rsh", arg):
         text = arg.partition("=")[2] or value
-        return bool(re.fullmatch(r"ssh(?:\s+-(?:p\s*\d+|i\s+\S+|q|C|4|6|l\s+\w+|o\s*(?:StrictHostKeyChecking|UserKnownHostsFile|Port|User)=\S+))*", text)) # fmt: skip
+        return bool(re.fullmatch(r"ssh(?:\s+-(?:p\s*\d+|i\s+\S+|q|C|4|6|l\s+\w+|o\s*(?:StrictHostKeyChecking|UserKnownHostsFile|Port|User)=\S+))*", text))  # fmt: skip
     if name == "rsync" and re.match(r"-[a-zA-Z]*e", arg):
         return bool(re.fullmatch(r"-[a-zA-Z]*essh", arg)) or "e" not in arg[1:]
     if name == "rsync" and arg.startswith("--rsync-path"):
@@ -280,7 +322,9 @@ def _guessed(name: str, args: list[str], findings: Findings) -> None:
         if _LOOKS_LIKE.match(value) or re.match(r"(?:!|\|)\s*[a-z/]|exec:|system:", value):
             findings.doubt = f"{name} is given what looks like a command to start"
             findings.does.add(Deed.SHELL)
-        elif re.search(r"\b(?:system|exec|popen|spawn)\s*\(|\$\(\s*\w|`[^`]+`|\bsh -c\b|/bin/(?:ba|da|z|k)?sh\b", value):
+        elif re.search(
+            r"\b(?:system|exec|popen|spawn)\s*\(|\$\(\s*\w|`[^`]+`|\bsh -c\b|/bin/(?:ba|da|z|k)?sh\b", value
+        ):
             findings.doubt = f"{name} is given what looks like a command to start"
-        elif re.match(r"--?(?:exec|command|cmd|run|shell|pre-hook|post-hook|hook|on-\w+|script|plugin|filter|pager|editor|askpass|ssh-cmd|server)(?:=|\Z)", arg): # fmt: skip
+        elif re.match(r"--?(?:exec|command|cmd|run|shell|pre-hook|post-hook|hook|on-\w+|script|plugin|filter|pager|editor|askpass|ssh-cmd|server)(?:=|\Z)", arg):  # fmt: skip
             findings.doubt = f"{name} can start a command by {arg}"

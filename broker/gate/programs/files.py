@@ -10,7 +10,7 @@ from broker.model.command import FileRead
 
 _NEVER = names(
     "ls stat test [ [[ chmod chown chgrp echo printf basename dirname realpath readlink cd pushd popd touch mkdir rmdir rm "
-    "unlink find which whereis type command man id whoami groups getent systemctl service kill pkill pgrep ps top uptime df "
+    "unlink find which whereis type command id whoami groups getent systemctl service kill pkill pgrep ps top uptime df "
     "du lsattr chattr setfacl namei mktemp logger useradd usermod userdel groupadd passwd chage  umount ln true false : "
     "export declare local readonly typeset alias unalias read set unset shift exit return let trap eval exec builtin  history "
     "apropos whatis locate updatedb dpkg rpm apt apt-get apt-cache yum dnf snap pip pip3 npm docker podman kubectl "
@@ -45,7 +45,8 @@ _OPTION_VALUE = re.compile(r"(?:--?[A-Za-z][\w-]*=|-[A-Za-z]|[A-Za-z_]+=|@|[A-Za
 def file_reads(name: str, args: list[str], folder: str) -> list[FileRead]:
     """What the program may read; nothing for those that only look at names, sizes and rights."""
     if name in _NEVER:
-        return []
+        restored = [arg.partition("=")[2] for arg in args if name == "setfacl" and arg.startswith("--restore=")]
+        return [FileRead(resolved(path, folder)) for path in restored]
     operands = _without_pattern(args) if name in _GREPS else args
     within = name in _RECURSIVE or (
         name in _RECURSIVE_OPTION and any(re.match(rf"(?:{_RECURSIVE_OPTION[name]})", arg) for arg in args)

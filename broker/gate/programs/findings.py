@@ -144,4 +144,13 @@ def names(text: str) -> frozenset[str]:
 def asks_only(args: Iterable[str]) -> bool:
     """True for `--help` or `--version` and nothing else."""
     given = list(args)
-    return bool(given) and set(given) <= {"--help", "--version", "-h", "-V", "-help", "-version", "help", "version"}
+    return bool(given) and set(given) <= {
+        "--help",
+        "--version",
+        "-h",
+        "-V",
+        "-help",
+        "-version",
+        "help",
+        "version",
+    }

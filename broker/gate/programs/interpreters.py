@@ -59,7 +59,9 @@ def interpreter(name: str, args: list[str], state: State, flow: Flow) -> Finding
     spec = interpreter_of(name)
     assert spec is not None, "only called for interpreters"
     findings = Findings(reads=None)
-    if asks_only(args) or (args and set(args) <= {"-v", "-V", "-VV", "--version", "-version"} and spec.language != "ruby"):
+    if asks_only(args) or (
+        args and set(args) <= {"-v", "-V", "-VV", "--version", "-version"} and spec.language != "ruby"
+    ):
         return findings
     codes, rest, module = _codes(spec, args)
     if module is not None:
@@ -71,7 +73,10 @@ def interpreter(name: str, args: list[str], state: State, flow: Flow) -> Finding
         return findings
     if spec.language == "ruby" and any(re.match(r"-(?:run|r\s*un)", arg) for arg in args):
         return _ruby_run(args, findings)
-    if any(re.fullmatch(r"-[a-zA-Z]*[id]|--interactive", arg) for arg in args) and spec.language in {"python", "node"}:
+    if any(re.match(r"-[a-zA-Z]*i|--interactive", arg) for arg in args[:1]) and spec.language in {
+        "python",
+        "node",
+    }:
         findings.does.add(Deed.SHELL)
     if any(open_ended(arg) for arg in args if arg.startswith("-")) or any(open_ended(code) for code in codes):
         findings.doubt = f"what {name} runs is not known"
@@ -89,7 +94,9 @@ def _loads(language: str, args: list[str]) -> bool:
         return any(re.match(r"-[MmId]", arg) and not re.match(r"-M(?:POSIX|List::Util|strict|warnings|utf8|JSON::PP|Time::HiRes|MIME::Base64)\b", arg) for arg in args)  # fmt: skip
     if language == "ruby":
         return any(re.match(r"-[rI]", arg) for arg in args)
-    return language == "node" and any(re.match(r"-r|--require|--import|--loader|--experimental-loader", arg) for arg in args)
+    return language == "node" and any(
+        re.match(r"-r|--require|--import|--loader|--experimental-loader", arg) for arg in args
+    )
 
 
 def _codes(spec: Interpreter, args: list[str]) -> tuple[list[str], list[str], str | None]:
@@ -122,7 +129,16 @@ def _module(text: str, flow: Flow, findings: Findings) -> Findings:
     module = words[0]
     if module in _PACKAGE_MODULES:
         findings.run(words, flow.stdin)
-    elif module in {"http.server", "SimpleHTTPServer", "pyftpdlib", "wsgidav", "uploadserver", "smtpd", "aiosmtpd", "twisted"}:
+    elif module in {
+        "http.server",
+        "SimpleHTTPServer",
+        "pyftpdlib",
+        "wsgidav",
+        "uploadserver",
+        "smtpd",
+        "aiosmtpd",
+        "twisted",
+    }:
         findings.does.add(Deed.SEND)
     elif module not in _SAFE_MODULES:
         findings.doubt = "a module of python is run"
@@ -262,7 +278,9 @@ def _sed_programs(name: str, programs: list[str], state: State, findings: Findin
     if reason is not None:
         findings.doubt = findings.doubt or reason
         findings.does.add(Deed.SHELL)
-        shown = re.search(r"(?:^|[;\n0-9$/ ])e\s*([^\n]+)", plain) or re.search(r"s/[^/]*/((?:\\/|[^/])+)/[a-z]*e", plain)
+        shown = re.search(r"(?:^|[;\n0-9$/ ])e\s*([^\n]+)", plain) or re.search(
+            r"s/[^/]*/((?:\\/|[^/])+)/[a-z]*e", plain
+        )
         if shown:
             findings.texts.append((shown[1].replace("\\/", "/"), Input()))
     for file in re.findall(r"[rR]\s*(/[^\s;}]+)", plain):

@@ -18,7 +18,9 @@ from broker.gate.shell.state import State
 from broker.gate.text import basename, known, resolved
 from broker.model.command import Deed
 
-_MAKES_FILES = frozenset({"cp", "ln", "install", "mv", "tee", "dd", "curl", "wget", "rsync", "link", "sponge", "mkfifo"})
+_MAKES_FILES = frozenset(
+    {"cp", "ln", "install", "mv", "tee", "dd", "curl", "wget", "rsync", "link", "sponge", "mkfifo"}
+)
 
 
 def look(runner: Runner, name: str, args: list[str], state: State, flow: Flow) -> str | None:
@@ -100,5 +102,3 @@ def _made(runner: Runner, base: str, args: list[str], state: State) -> None:
         for source in operands[:-1]:
             if known(source) and operands[-1].endswith("/"):
                 state.created |= {basename(source)}
-
-

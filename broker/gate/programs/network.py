@@ -10,7 +10,7 @@ from broker.gate.shell.run import Flow
 from broker.gate.text import open_ended
 
 _ALWAYS = names(
-    "scp sftp ftp lftp tftp smbclient psftp pscp ncftp ncftpput ncftpget tnftp yafc cadaver rcp rsh rlogin uucp uux sshfs curlftpfs davfs2 "
+    "scp sftp ftp lftp tftp smbclient psftp pscp ncftp ncftpput ncftpget tnftp yafc cadaver rcp rsh rlogin uucp uux sshfs curlftpfs davfs2 mount.davfs gnutls-cli cryptcat sbd pwncat rustcat rcat wput bpaste dpaste "
     "croc ffsend wormhole magic-wormhole transfer wetransfer onionshare onionshare-cli sz rz kermit sendmail mpack telnet atftp "
     "lftpget ftpput zssh zmodem webfsd thttpd darkhttpd lighttpd busybox-httpd ngrok cloudflared bore localtunnel lt frpc chisel "
     "rsyncd proftpd vsftpd pure-ftpd smbd dufs miniserve goshs updog uploadserver http-server live-server caddy simple-http-server"
@@ -45,7 +45,7 @@ def _socat(args: list[str], flow: Flow) -> bool | None:
 
 _CURL = re.compile(
     r"(?:(?P<up>-[a-zA-Z#]*?T|--upload-file(?==|\Z))|(?P<form>-[a-zA-Z#]*?F|--form(?==|\Z))"
-    r"|(?P<url>--data-urlencode(?==|\Z)|--url-query(?==|\Z))"
+    r"|(?P<url>--data-urlencode(?==|\Z)|--url-query(?==|\Z)|--variable(?==|\Z))"
     r"|(?P<data>-(?!-)[a-zA-Z#]*?d|--data(?:-binary|-ascii)?(?==|\Z)|--json(?==|\Z))"
     r"|(?P<conf>-[a-zA-Z#]*?K|--config(?==|\Z)))(?:=?(?P<value>.*))\Z",
     re.DOTALL,
@@ -90,11 +90,11 @@ def _cloud(args: list[str], flow: Flow) -> bool | None:
     words = [arg for arg in args if not arg.startswith("-")]
     if words[:1] in (["s3"], ["storage"], ["blob"]):
         words = words[1:]
-    acts = {"cp", "mv", "sync", "rsync", "put", "upload", "upload-batch", "put-object", "copy", "copyto", "move", "rcat", "mirror", "pipe", "moveto"}  # fmt: skip
+    acts = {"upload-file", "cp", "mv", "sync", "rsync", "put", "upload", "upload-batch", "put-object", "copy", "copyto", "move", "rcat", "mirror", "pipe", "moveto"}  # fmt: skip
     if not acts & set(words[:3]):
         return False
     target = words[-1]
-    return bool(_URLISH.match(target)) or open_ended(target) or bool({"put", "upload", "put-object", "mirror", "rcat", "pipe", "upload-batch"} & set(words[:3]))  # fmt: skip
+    return bool(_URLISH.match(target)) or open_ended(target) or bool({"put", "upload", "put-object", "mirror", "rcat", "pipe", "upload-batch", "upload-file"} & set(words[:3]))  # fmt: skip
 
 
 def _minio(args: list[str], flow: Flow) -> bool | None:
@@ -142,6 +142,11 @@ def _pairs(*wanted: tuple[str, str]) -> Callable[[list[str], Flow], bool | None]
     return lambda args, flow: any(pair[0] in args and pair[1] in args for pair in wanted)
 
 
+def _sent_words(args: list[str], flow: Flow) -> bool | None:
+    """What it is asked is sent as it is: perhaps the content of a file."""
+    return None if any(open_ended(arg) for arg in args) else _fed(flow)
+
+
 def _fed_host(args: list[str], flow: Flow) -> bool | None:
     return _fed(flow)
 
@@ -155,7 +160,7 @@ _HANDLERS: dict[str, Callable[[list[str], Flow], bool | None]] = {
     "cancel": _print, "httpd": _busybox_httpd, "tar": _tar, "cpio": lambda args, flow: any(re.match(r"-[a-zA-Z]*F?[^/]*:|--file=[^/]*:", a) for a in args if ":" in a),
     "code": _verbs("tunnel", "serve-web"), "tailscale": _verbs("serve", "funnel", "file"), "restic": _verbs("backup"),
     "borg": _verbs("create", "serve"), "gh": _pairs(("release", "upload"), ("gist", "create"), ("release", "create")),
-    "glab": _pairs(("snippet", "create")), "whois": _fed_host, "finger": lambda args, flow: False, "gdrive": _verbs("upload", "files"),
+    "glab": _pairs(("snippet", "create")), "whois": _sent_words, "finger": _sent_words, "gdrive": _verbs("upload", "files"),
     "ipfs": _verbs("add", "daemon"), "magic": lambda args, flow: True, "git": _verbs("daemon", "send-email", "instaweb"),
     "xh": lambda args, flow: _fed(flow) or any(re.search(r"[@]/?\w", a) for a in args[1:]), "http": lambda args, flow: _fed(flow) or any(re.search(r"\w@\S|^@", a) for a in args[1:] if "://" not in a),
     "https": lambda args, flow: _fed(flow), "bitsadmin": lambda args, flow: True, "duplicity": lambda args, flow: any("://" in a for a in args),

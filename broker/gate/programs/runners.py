@@ -149,7 +149,9 @@ def parallel(name: str, args: list[str], state: State, flow: Flow) -> Findings:
     rest = args[split.first :]
     marks = [index for index, arg in enumerate(rest) if re.fullmatch(r":::[:+]?\+?", arg)]
     inner = rest[: marks[0]] if marks else rest
-    values = [arg for arg in rest[marks[0] + 1 :] if not re.fullmatch(r":::[:+]?\+?", arg)] if marks else [ANY]
+    values = (
+        [arg for arg in rest[marks[0] + 1 :] if not re.fullmatch(r":::[:+]?\+?", arg)] if marks else [ANY]
+    )
     if marks and any(rest[mark].startswith("::::") for mark in marks):
         values = [ANY]
     if not marks:
@@ -164,7 +166,9 @@ def parallel(name: str, args: list[str], state: State, flow: Flow) -> Findings:
     none = any(value == "0" for value in split.values("n", "N", "max-args"))
     for value in values[:50]:
         filled = re.sub(r"\{[^{} ]*\}", lambda _, value=value: value, text) if "{" in text else None
-        findings.texts.append((filled if filled is not None else text if none else f"{text} {value}", Input("")))
+        findings.texts.append(
+            (filled if filled is not None else text if none else f"{text} {value}", Input(""))
+        )
     return findings
 
 
@@ -282,13 +286,17 @@ def _in_container(name: str, verb: str, rest: list[str], flow: Flow, findings: F
         command = command[1:]
     if name in {"lxc", "incus"} and not command:
         findings.does.add(Deed.SHELL)
+    mounts = [value.partition(":")[0] for value in inner.values("v", "volume") if value.startswith(("/", "~", "."))]
+    findings.reads = [FileRead(resolved(path, "")) for path in mounts]
     entry = inner.values("entrypoint")
     if any(WORDS in arg for arg in rest[: inner.first + 1]):
         findings.doubt = f"what {name} runs is not known"
     if entry and entry[-1]:
         findings.run([entry[-1], *command], flow.stdin)
     elif command:
-        findings.run(command, flow.stdin if inner.has("i", "interactive", "t", "tty") else Input(terminal=True))
+        findings.run(
+            command, flow.stdin if inner.has("i", "interactive", "t", "tty") else Input(terminal=True)
+        )
     elif verb != "exec":
         findings.doubt = f"what the image that {name} starts runs is not known"
 
@@ -301,9 +309,8 @@ def kubectl(name: str, args: list[str], state: State, flow: Flow) -> Findings:
     end = args.index("--") if "--" in args else len(args)
     words = [arg for arg in args[:end] if not arg.startswith("-")]
     verbs = {"exec", "run", "debug", "attach", "plugin", "rsh"} & set(words)
-    for arg in args[:end]:
-        if WORDS in arg:
-            findings.doubt = f"what {name} does is not known"
+    if WORDS in "".join(words[:1]) or (verbs and any(WORDS in arg for arg in args)):
+        findings.doubt = f"what {name} does is not known"
     if "cp" in words and any(":" in word for word in words):
         findings.does.add(Deed.SEND)
     if verbs & {"exec", "run", "debug", "rsh"}:
@@ -311,15 +318,20 @@ def kubectl(name: str, args: list[str], state: State, flow: Flow) -> Findings:
         if not command:
             command = _after_pod(args[:end])
         if command:
-            findings.run(command, flow.stdin if any(re.match(r"-[a-z]*i|--stdin", a) for a in args[:end]) else Input(terminal=True))
+            findings.run(
+                command,
+                flow.stdin
+                if any(re.match(r"-[a-z]*i|--stdin", a) for a in args[:end])
+                else Input(terminal=True),
+            )
         elif "rsh" in verbs:
             findings.does.add(Deed.SHELL)
-        elif "run" in verbs and any(re.match(r"-[a-z]*[it]|--stdin|--tty|--attach", arg) for arg in args[:end]):
+        elif verbs & {"run", "debug"} and any(
+            re.match(r"-[a-z]*[it]|--stdin|--tty|--attach", arg) for arg in args[:end]
+        ):
             findings.doubt = "what the image that kubectl starts runs is not known"
     elif "attach" in verbs:
         findings.does.add(Deed.SHELL)
-    if {"edit"} & set(words[:3]):
-        pass
     return findings
 
 
@@ -329,7 +341,9 @@ def _after_pod(args: list[str]) -> list[str]:
     rest = args[split.first :]
     if not rest or rest[0] not in {"exec", "rsh"}:
         return []
-    inner = leading(Options("itqhT", "ncf", names("stdin tty quiet"), names("namespace container filename")), rest[1:])
+    inner = leading(
+        Options("itqhT", "ncf", names("stdin tty quiet"), names("namespace container filename")), rest[1:]
+    )
     return rest[1:][inner.first + 1 :]
 
 
@@ -352,7 +366,11 @@ def timed(name: str, args: list[str], state: State, flow: Flow) -> Findings:
 def crontab(name: str, args: list[str], state: State, flow: Flow) -> Findings:
     """The commands of a table from standard input."""
     findings = Findings(reads=[])
-    operands = [arg for index, arg in enumerate(args) if (not arg.startswith("-") or arg == "-") and args[index - 1 : index] != ["-u"]]
+    operands = [
+        arg
+        for index, arg in enumerate(args)
+        if (not arg.startswith("-") or arg == "-") and args[index - 1 : index] != ["-u"]
+    ]
     if "-l" in args or "-r" in args:
         return findings
     if "-e" in args:
@@ -401,7 +419,9 @@ def start_stop_daemon(name: str, args: list[str], state: State, flow: Flow) -> F
         if match:
             program = match[1] or (args[index + 1] if index + 1 < end else "")
             findings.run([program, *args[end + 1 :]], flow.stdin)
-    if not findings.commands and not any(re.match(r"-K|--stop|-T|--status|--help|--version|-H|-V", arg) for arg in args):
+    if not findings.commands and not any(
+        re.match(r"-K|--stop|-T|--status|--help|--version|-H|-V", arg) for arg in args
+    ):
         findings.doubt = "what start-stop-daemon starts is not known"
     return findings
 
@@ -449,7 +469,7 @@ def machinectl(name: str, args: list[str], state: State, flow: Flow) -> Findings
     findings = Findings(reads=[])
     words = [arg for arg in args if not arg.startswith("-")]
     if words[:1] == ["shell"]:
-        findings.run(words[2:], flow.stdin)
+        findings.run(args[args.index(words[1]) + 1 :] if len(words) > 1 else [], flow.stdin)
         if len(words) < 3:
             findings.does.add(Deed.SHELL)
     elif words[:1] == ["login"]:
@@ -497,11 +517,10 @@ _VERBS: dict[str, frozenset[str]] = {
     "cargo": names("run test bench"), "go": names("run generate test tool"), "dotnet": names("fsi run exec watch"),
     "mosquitto": frozenset({"-x"}), "csvtool": names("call"), "aws-vault": names("exec"), "op": names("run"),
     "doppler": names("run"), "vault": names("agent"), "teleport": names("exec"), "tsh": names("ssh"),
-    "pexec": frozenset(), "dsh": frozenset(), "pssh": frozenset(), "entr": frozenset(),
 }  # fmt: skip
 
 HANDLERS: dict[str, Handler] = {
-    "xargs": xargs, "gxargs": xargs, "find": find, "gfind": find, "bfs": find, "parallel": parallel, "watch": watch, "ssh": ssh,
+    "xargs": xargs, "gxargs": xargs, "find": find, "gfind": find, "bfs": find, "parallel": parallel, "watch": watch, "ssh": ssh, "autossh": ssh,
     "docker": container, "podman": container, "nerdctl": container, "crictl": container, "lxc": container,
     "incus": container, "docker-compose": container, "podman-compose": container, "buildah": container,
     "kubectl": kubectl, "oc": kubectl, "k3s": kubectl, "microk8s": kubectl, "at": timed, "batch": timed, "atq": timed,

@@ -10,7 +10,9 @@ from broker.gate.shell.state import Input, State
 from broker.gate.text import WORDS, known, open_ended, resolved
 from broker.model.command import Deed, FileRead
 
-SHELLS = names("sh bash dash ash ksh ksh93 mksh lksh oksh pdksh zsh rbash rksh rzsh yash posh sash hush bosh osh ysh brush")
+SHELLS = names(
+    "sh bash dash ash ksh ksh93 mksh lksh oksh pdksh zsh rbash rksh rzsh yash posh sash hush bosh osh ysh brush"
+)
 OTHER_SHELLS = names("fish csh tcsh rc es elvish nu pwsh powershell xonsh ion oil scsh murex closh rush")
 """Shells with a language of their own."""
 _VALUED = names("-o +o -O +O --rcfile --init-file")
@@ -39,6 +41,8 @@ def shell(name: str, args: list[str], state: State, flow: Flow) -> Findings:
         from_input = from_input or "s" in arg[1:]
         if arg in _VALUED or arg[-1] in "oO":
             at += 1
+        if arg == "-n":  # it only checks the syntax
+            return findings
     if args[at : at + 1] == ["-"]:
         at += 1
     operands = args[at:]

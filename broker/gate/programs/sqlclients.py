@@ -39,7 +39,10 @@ def client(name: str, args: list[str], state: State, flow: Flow) -> Findings:
     texts = [value or "" for option, value in options if option in {"c", "command", "e", "execute"} and not (dialect == POSTGRESQL and option == "e")]  # fmt: skip
     files = [value or "" for option, value in options if option in {"f", "file"} and dialect == POSTGRESQL]
     risky = [value or "" for option, value in options if option in {"o", "output", "defaults-file", "defaults-extra-file", "L", "log-file"} and value]  # fmt: skip
-    if any(value.lstrip().startswith("|") for value in risky) or found & {"defaults-file", "defaults-extra-file"}:
+    if any(value.lstrip().startswith("|") for value in risky) or found & {
+        "defaults-file",
+        "defaults-extra-file",
+    }:
         findings.doubt = f"{name} can start a command by its options"
     _files(name, files, state, flow, findings, texts)
     if not texts and not files:
@@ -53,7 +56,9 @@ def _files(
     name: str, files: list[str], state: State, flow: Flow, findings: Findings, texts: list[str]
 ) -> None:
     for file in files:
-        content = flow.stdin.rest if file in {"-", "/dev/stdin"} else state.files.get(file) if known(file) else None
+        content = (
+            flow.stdin.rest if file in {"-", "/dev/stdin"} else state.files.get(file) if known(file) else None
+        )
         if content is not None:
             texts.append(content)
             continue
@@ -82,7 +87,9 @@ def _text(name: str, dialect: str, text: str, findings: Findings) -> None:
     if SqlKind.META in reading.kinds and not reading.read_only:
         findings.doubt = findings.doubt or f"{name} can start a command: {reading.reason}"
         findings.escape()
-        for match in re.finditer(r"\\!\s*([^\n]+)|\\[ogw]x?\s*\|\s*([^\n]+)|(?m:^)\s*system\s+([^\n;]+)", text):
+        for match in re.finditer(
+            r"\\!\s*([^\n]+)|\\[ogw]x?\s*\|\s*([^\n]+)|(?m:^)\s*system\s+([^\n;]+)", text
+        ):
             findings.texts.append((next(group for group in match.groups() if group), Input()))
     for match in re.finditer(r"\\(?:lo_import|i|ir|include)\s+(\S+)", text):
         findings.reads = [*(findings.reads or []), FileRead(resolved(match[1].strip("'")))]

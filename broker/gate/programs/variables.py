@@ -27,7 +27,7 @@ _CODE = re.compile(
     r"|NMAPDIR|LTRACE_.*|ELINKS_.*|BASH_LOADABLES_PATH)\Z"
 )
 _PLAIN = frozenset(
-    "cat less more most pg view vi vim nvim nano pico emacs ed mcedit micro joe head tail true : ssh bat zless".split()
+    ["cat", "less", "more", "most", "pg", "view", "vi", "vim", "nvim", "nano", "pico", "emacs", "ed", "mcedit", "micro", "joe", "head", "tail", "true", ":", "ssh", "bat", "zless"]
 )
 _LESS_ONLY = frozenset({"LESS", "MORE"})
 

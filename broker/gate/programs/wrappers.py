@@ -35,9 +35,7 @@ def _w(
     assignments: bool = False, shell: bool = False, text: str = "", quiet: str = "", escapes: bool = False,
     joined: bool = False, optional: str = "",
 ) -> Wrapper:  # fmt: skip
-    options = Options(
-        flags, valued, names(long_flags + " help version"), names(long_valued), optional
-    )
+    options = Options(flags, valued, names(long_flags + " help version"), names(long_valued), optional)
     return Wrapper(
         options, operands, assignments, shell, tuple(text.split()),
         tuple((quiet + " help version").split()), escapes, joined,
@@ -180,9 +178,12 @@ def unwrap(name: str, wrapper: Wrapper, args: list[str], state: State, flow: Flo
     split = leading(wrapper.options, args)
     if split.unknown is not None:
         findings.doubt = f"the option {split.unknown} of {name} is not looked through"
-    if split.has(*wrapper.quiet) and not (name == "sudo" and split.has("u", "user") and not split.has("l", "v")):
+    if split.has(*wrapper.quiet) and not (
+        name == "sudo" and split.has("u", "user") and not split.has("l", "v")
+    ):
         return findings
-    at = split.first + wrapper.operands
+    operands = 0 if name == "runcon" and split.options else wrapper.operands
+    at = split.first + operands
     if name in {"taskset", "chrt", "ionice", "prlimit"} and split.has("p", "pid"):
         return findings
     if wrapper.operands and args[split.first + wrapper.operands :][:1] == ["--"]:
@@ -278,7 +279,11 @@ def su(name: str, args: list[str], state: State, flow: Flow) -> Findings:
     findings = Findings(reads=[], captures=True)
     options: list[tuple[str, str | None]] = []
     rest, operands = list(args), []
-    spec = Options(_SU.flags, _SU.valued + "u", _SU.long_flags, _SU.long_valued | {"user"}) if name == "runuser" else _SU
+    spec = (
+        Options(_SU.flags, _SU.valued + "u", _SU.long_flags, _SU.long_valued | {"user"})
+        if name == "runuser"
+        else _SU
+    )
     while rest:
         if rest[0] == "-":
             options.append(("l", None))
@@ -312,12 +317,10 @@ def su(name: str, args: list[str], state: State, flow: Flow) -> Findings:
         findings.texts += [(text, flow.stdin) for text in texts]
     elif len(operands) > 1:
         findings.run(["sh", *operands[1:]], flow.stdin)
-    elif flow.stdin.terminal or flow.stdin.text is None and not flow.writes:
+    elif flow.stdin.terminal or (flow.stdin.text is None and not flow.writes):
         findings.does.add(Deed.SHELL)
         if not flow.stdin.terminal:
             findings.doubt = f"{name} runs its input, which is not known"
     else:
         findings.texts.append((flow.stdin.rest or "", Input()))
     return findings
-
-

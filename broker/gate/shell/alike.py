@@ -10,8 +10,7 @@ import re
 _APART_ESCAPES = frozenset("xXuUc01234567abefnrtv\r")
 """After a backslash, fish takes these as a character code, the others as themselves."""
 _FIRST_WORDS = frozenset(
-    "and or not begin end switch repeat foreach nocorrect noglob - setopt unsetopt zmodload autoload emulate functions "
-    "function select coproc [[ set setenv".split()
+    ["and", "or", "not", "begin", "end", "switch", "repeat", "foreach", "nocorrect", "noglob", "-", "setopt", "unsetopt", "zmodload", "autoload", "emulate", "functions", "function", "select", "coproc", "[[", "set", "setenv"]
 )
 _OPERATOR = re.compile(r"&!|&\||>!|>>!|;\||<->|\[\[|\(\(|\{[^{}\s]*\}|(?<![\s;&|<>])&(?![&>\s]|\Z)|[0-9]{2,}[<>]|[<>]&-[^\s;&|<>)]|[0-9]\\\n[<>]")  # fmt: skip
 
@@ -30,10 +29,15 @@ def apart(text: str) -> str | None:
         return "a [ in a word is not read alike by all shells"
     if "\r" in bare or "\v" in bare or "\f" in bare:
         return "a control character is not read alike by all shells"
-    for piece in re.split(r"[\n;&|(){}]|(?<=\s)!(?=\s)|\b(?:then|do|else|elif|if|while|until|time|command|exec|builtin|eval)\s", bare):
+    for piece in re.split(
+        r"[\n;&|(){}]|(?<=\s)!(?=\s)|\b(?:then|do|else|elif|if|while|until|time|command|exec|builtin|eval)\s",
+        bare,
+    ):
         first = piece.split()[:1]
         if first and first[0] in _FIRST_WORDS:
-            if first[0] == "set" and re.fullmatch(r"\s*set(?:\s+(?:-[euxv]+o?|pipefail|errexit|-o))*\s*", piece):
+            if first[0] == "set" and re.fullmatch(
+                r"\s*set(?:\s+(?:-[euxv]+o?|pipefail|errexit|-o))*\s*", piece
+            ):
                 continue
             return f"{first[0]} is not read alike by all shells"
     return None

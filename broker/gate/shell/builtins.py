@@ -12,7 +12,9 @@ from broker.gate.text import ANY, WORDS, basename, known, resolved
 
 Builtin = Callable[[Runner, list[str], State, Flow], str | None]
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-_SILENT = frozenset(": true false exit return break continue umask ulimit wait times logout suspend disown".split())
+_SILENT = frozenset(
+    [":", "true", "false", "exit", "return", "break", "continue", "umask", "ulimit", "wait", "times", "logout", "suspend", "disown"]
+)
 
 
 def builtin(runner: Runner, argv: list[str], state: State, flow: Flow) -> tuple[bool, str | None]:
@@ -135,7 +137,10 @@ def _unalias(runner: Runner, args: list[str], state: State, flow: Flow) -> str |
 
 def _declare(runner: Runner, args: list[str], state: State, flow: Flow) -> str | None:
     """export, declare, typeset, local, readonly: their values were expanded already."""
-    fold = next((letter for arg in args if re.match(r"-[a-zA-Z]+", arg) for letter in arg[1:] if letter in "lucni"), None)
+    fold = next(
+        (letter for arg in args if re.match(r"-[a-zA-Z]+", arg) for letter in arg[1:] if letter in "lucni"),
+        None,
+    )
     for arg in args:
         if arg.startswith("-") and "n" in arg:
             runner.doubt("a variable that stands for another")
@@ -149,9 +154,7 @@ def _declare(runner: Runner, args: list[str], state: State, flow: Flow) -> str |
             plain = name.rstrip("+")
             state.assign(plain, state.variables.get(plain, ANY) + value if name.endswith("+") else value)
             check_variable(runner, plain, value, state, kept=True)
-        elif equals and not known(name):
-            runner.doubt("the name of a variable is not known")
-        elif not equals and not known(arg) and any(sign in arg for sign in (ANY, WORDS)):
+        elif (equals and not known(name)) or (not equals and not known(arg) and any(sign in arg for sign in (ANY, WORDS))):
             runner.doubt("the name of a variable is not known")
     return ""
 
@@ -180,7 +183,13 @@ def _read(runner: Runner, args: list[str], state: State, flow: Flow) -> str | No
 
 def _fill(names: list[str], line: str | None, state: State) -> None:
     separators = state.ifs()
-    if line is None or not known(line) or "\\" in line or separators is None or (separators.strip() and len(names) > 1):
+    if (
+        line is None
+        or not known(line)
+        or "\\" in line
+        or separators is None
+        or (separators.strip() and len(names) > 1)
+    ):
         for name in names:
             if _NAME.match(name):
                 state.forget(name)

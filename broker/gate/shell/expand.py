@@ -335,5 +335,3 @@ def _sequence(tokens: list[_Token]) -> Iterator[str]:
         raise Unreadable("it becomes too many words")
     for value in range(first, last + (1 if last >= first else -1), step if last >= first else -step):
         yield str(value) if numbers else chr(value)
-
-

@@ -89,7 +89,11 @@ def _event(match: re.Match[str], history: Sequence[str], before: str) -> str:
         return history[place]
     wanted, begins = match["within"], match["begins"]
     for text in reversed(history):
-        if (wanted is None and begins is None) or (wanted and wanted in text) or (begins and text.startswith(begins)):
+        if (
+            (wanted is None and begins is None)
+            or (wanted and wanted in text)
+            or (begins and text.startswith(begins))
+        ):
             return text
     raise Unreadable("a line of the history that is not known")
 

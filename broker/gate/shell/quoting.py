@@ -64,7 +64,7 @@ class WordReader:
     def document(self) -> Word:
         """The whole text as the body of a here-document: quotes are plain."""
         while self.at < len(self.text):
-            self._double_step(self.text[self.at], '$`\\\n')
+            self._double_step(self.text[self.at], "$`\\\n")
         return self._word(quoted=True)
 
     def arithmetic(self, end: str) -> Word:
@@ -313,7 +313,9 @@ class WordReader:
         if not following:
             raise Incomplete("a quote that is not closed")
         if match := _NUMBERED.match(self.text, at):
-            code = int(match[1] or match[2] or match[3] or "0", 16) if not match[4] else int(match[4], 8) % 256
+            code = (
+                int(match[1] or match[2] or match[3] or "0", 16) if not match[4] else int(match[4], 8) % 256
+            )
             if (match[1] or match[4]) and code >= 0x80:
                 raise Unreadable("bytes in $'…' that are no text")
             if code > 0x10FFFF:

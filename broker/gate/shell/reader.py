@@ -600,4 +600,3 @@ class Reader:
         redirect = Redirect(operator, word, fd)
         self._heredocs.append((redirect, end, quoted, operator == "<<-"))
         return redirect
-

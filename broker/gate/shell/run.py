@@ -27,7 +27,7 @@ from broker.gate.shell.tree import (
     Simple,
     Word,
 )
-from broker.gate.text import ANY, WORDS, Unreadable, basename, known, resolved, shown
+from broker.gate.text import ANY, ONE, WORDS, Unreadable, basename, known, resolved, shown
 from broker.model.command import Deed, FileRead, SimpleCommand, SqlText
 
 MAX_COMMANDS = 2000
@@ -248,9 +248,7 @@ class Runner:
                 break
         self._again(node.parts, state, before, stdin)
 
-    def _again(
-        self, parts: Iterable[tuple[Node, ...]], state: State, before: State, stdin: Input
-    ) -> None:
+    def _again(self, parts: Iterable[tuple[Node, ...]], state: State, before: State, stdin: Input) -> None:
         """A second round of a loop with what the first one made uncertain."""
         changed = state.variables != before.variables or state.arrays != before.arrays
         state.merge(before)
@@ -348,6 +346,8 @@ class Runner:
 
         old = state.variables.get(item.name, ANY)
         if isinstance(value, tuple):
+            if any(text.startswith(("[", ONE)) and "=" in text for text in value):
+                value = (WORDS,)  # elements by their index
             before = state.arrays.get(item.name, ()) if item.append else ()
             state.arrays[item.name] = before + value
             for text in value:
@@ -359,9 +359,7 @@ class Runner:
             state.assign(item.name, old + value if item.append else value)
         check_variable(self, item.name, value, state, kept=kept)
 
-    def command(
-        self, argv: list[str], state: State, flow: Flow, *, external: bool = False
-    ) -> str | None:
+    def command(self, argv: list[str], state: State, flow: Flow, *, external: bool = False) -> str | None:
         """Run a command with its arguments. `external`: by a program, which knows no functions."""
         self.steps += 1
         if self.steps > 4 * MAX_COMMANDS:
@@ -376,7 +374,7 @@ class Runner:
             return None
         if not external and name in state.functions:
             return self._call(name, args, state, flow)
-        if not name or name in {".", "./", "/"} and not args:
+        if not name or (name in {".", "./", "/"} and not args):
             self.emit(name, args, flow)
             return ""
         if not external and "/" not in name:

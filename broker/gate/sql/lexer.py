@@ -269,7 +269,9 @@ class _Reader:
         end = len(self.text) if end < 0 else end
         line = self.text[self.at + 1 : end]
         # `\\` separates commands; another backslash begins the next one
-        match = re.search(r"(?<=[\w\s'\")])\\(?:\\|(?=[A-Za-z!?]))", line) if not line.startswith("!") else None
+        match = (
+            re.search(r"(?<=[\w\s'\")])\\(?:\\|(?=[A-Za-z!?]))", line) if not line.startswith("!") else None
+        )
         if match is not None:
             end = self.at + 1 + match.start() + (2 if match[0] == "\\\\" else 0)
             line = line[: match.start()]

@@ -8,15 +8,12 @@ from broker.gate.sql.lexer import MYSQL, Splitter
 from broker.gate.sql.model import Verdict
 
 _PSQL_READS = frozenset(
-    "? a C conninfo copyright crosstabview crosstabv else elif endif if encoding errverbose f h help H html l list l+ "
-    "echo warn qecho p print pset q quit r reset sf sf+ sv sv+ t T timing unset x z gdesc gset watch cd set dl lo_list "
-    "s o g gx close_prepared startpipeline syncpipeline endpipeline flushrequest".split()
+    ["?", "a", "C", "conninfo", "copyright", "crosstabview", "crosstabv", "else", "elif", "endif", "if", "encoding", "errverbose", "f", "h", "help", "H", "html", "l", "list", "l+", "echo", "warn", "qecho", "p", "print", "pset", "q", "quit", "r", "reset", "sf", "sf+", "sv", "sv+", "t", "T", "timing", "unset", "x", "z", "gdesc", "gset", "watch", "cd", "set", "dl", "lo_list", "s", "o", "g", "gx", "close_prepared", "startpipeline", "syncpipeline", "endpipeline", "flushrequest"]
 )
-_PSQL_FILES = frozenset("o g gx s w".split())
+_PSQL_FILES = frozenset(["o", "g", "gx", "s", "w"])
 """With an argument they write to a file or a program."""
 _MYSQL_READS = frozenset(
-    r"\d \w \W \n \t \C \? \h \s \q \p \r \u \# \x \R \c help ? status print prompt quit exit use nopager notee rehash charset warnings nowarning "
-    r"clear delimiter go ego resetconnection costs".split()
+    [r"\d", r"\w", r"\W", r"\n", r"\t", r"\C", r"\?", r"\h", r"\s", r"\q", r"\p", r"\r", r"\u", r"\#", r"\x", r"\R", r"\c", r"help", r"?", r"status", r"print", r"prompt", r"quit", r"exit", r"use", r"nopager", r"notee", r"rehash", r"charset", r"warnings", r"nowarning", r"clear", r"delimiter", r"go", r"ego", r"resetconnection", r"costs"]
 )
 
 
@@ -33,7 +30,7 @@ def _psql(text: str, after_query: bool) -> Verdict:
         return Verdict(False, "meta", "a client command that is not known")
     name, rest = match[1], match[2].strip()
     refused = Verdict(False, "meta", f"the client command \\{name}")
-    if "`" in rest or re.search(r"(?<![:\w])" + r":['\"{A-Za-z_]", rest) and name not in {"d", "echo"}:
+    if "`" in rest or (re.search(r"(?<![:\w])" + r":['\"{A-Za-z_]", rest) and name not in {"d", "echo"}):
         return refused
     if name == "copy":
         return _copy(rest)

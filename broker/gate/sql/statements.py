@@ -14,15 +14,7 @@ _END = Token("end", "")
 _QUERIES = frozenset({"select", "with", "values", "table"})
 _WRITES = frozenset({"insert", "update", "delete", "merge", "replace"})
 _BEFORE_BRACKET = frozenset(
-    "select from where and or not in as on using join inner left right full outer cross natural lateral union except intersect all distinct "
-    "any some exists case when then else end between like ilike similar is null values table with recursive materialized order group by "
-    "having limit offset fetch first next only partition over filter within window rows range groups return returning set into array row "
-    "cube rollup sets grouping numeric decimal dec varchar character char bit varying float time timestamp timestamptz interval double "
-    "precision integer int bigint smallint tinyint binary varbinary text blob enum date datetime year signed unsigned nchar national "
-    "explain analyze analyse verbose buffers format costs div mod xor regexp rlike escape collate at zone for of share update nowait "
-    "skip locked key use force ignore index tablesample bernoulli system repeatable against match columns path nested ordinality "
-    "straight_join high_priority sql_no_cache sql_cache sql_calc_found_rows do sounds uescape begin extract separator percent ties wait "
-    "to option declare cursor".split()
+    ["select", "from", "where", "and", "or", "not", "in", "as", "on", "using", "join", "inner", "left", "right", "full", "outer", "cross", "natural", "lateral", "union", "except", "intersect", "all", "distinct", "any", "some", "exists", "case", "when", "then", "else", "end", "between", "like", "ilike", "similar", "is", "null", "values", "table", "with", "recursive", "materialized", "order", "group", "by", "having", "limit", "offset", "fetch", "first", "next", "only", "partition", "over", "filter", "within", "window", "rows", "range", "groups", "return", "returning", "set", "into", "array", "row", "cube", "rollup", "sets", "grouping", "numeric", "decimal", "dec", "varchar", "character", "char", "bit", "varying", "float", "time", "timestamp", "timestamptz", "interval", "double", "precision", "integer", "int", "bigint", "smallint", "tinyint", "binary", "varbinary", "text", "blob", "enum", "date", "datetime", "year", "signed", "unsigned", "nchar", "national", "explain", "analyze", "analyse", "verbose", "buffers", "format", "costs", "div", "mod", "xor", "regexp", "rlike", "escape", "collate", "at", "zone", "for", "of", "share", "update", "nowait", "skip", "locked", "key", "use", "force", "ignore", "index", "tablesample", "bernoulli", "system", "repeatable", "against", "match", "columns", "path", "nested", "ordinality", "straight_join", "high_priority", "sql_no_cache", "sql_cache", "sql_calc_found_rows", "do", "sounds", "uescape", "begin", "extract", "separator", "percent", "ties", "wait", "to", "option", "declare", "cursor"]
 )
 """Words that may stand before a bracket and are no function there."""
 _LOOSE = frozenset({"default_transaction_read_only", "transaction_read_only", "session_replication_role", "row_security", "role",
@@ -74,7 +66,7 @@ class Cursor:
 def statement(dialect: str, tokens: Tokens, depth: int = 0) -> Verdict:
     """The verdict on one statement."""
     if depth > _DEPTH:
-        return Verdict(False, "select", "it is nested too deep")
+        return Verdict(False, "admin", "it is nested too deep")
     variable = next((token for token in tokens if token.kind == "variable"), None)
     found = _statement(dialect, tokens, depth)
     if variable is not None and found.read_only:
@@ -166,7 +158,9 @@ def functions(dialect: str, tokens: Tokens, kind: str = "select") -> Verdict:
             continue
         if before == Token("sign", ")") and at >= 2 and token.kind == "word":
             pass
-        if before == Token("sign", ".") and not (at > 1 and tokens[at - 2].text in {"pg_catalog", "information_schema"}):
+        if before == Token("sign", ".") and not (
+            at > 1 and tokens[at - 2].text in {"pg_catalog", "information_schema"}
+        ):
             return Verdict(False, "select", f"the function {name} is not the server's own")
         if runs_text(name):
             inner = tokens[at + 2] if at + 2 < len(tokens) else _END
@@ -194,7 +188,9 @@ def _defined(tokens: Tokens) -> set[int]:
             cursor = Cursor(tokens)
             cursor.at = at + 1
             cursor.brackets()
-            if before.is_word("as") or (cursor.word() == "as" and cursor.peek(1).text in {"(", "materialized", "not"}):
+            if before.is_word("as") or (
+                cursor.word() == "as" and cursor.peek(1).text in {"(", "materialized", "not"}
+            ):
                 found.add(at)
     return found
 
@@ -217,10 +213,24 @@ def _dcl(dialect: str, cursor: Cursor, depth: int) -> Verdict:
 def _ddl(dialect: str, cursor: Cursor, depth: int) -> Verdict:
     words = {token.text for token in cursor.rest if token.kind == "word"}
     first = cursor.word()
-    while first in {"or", "replace", "if", "not", "exists", "global", "local", "temporary", "temp", "definer", "unique"} and cursor.at < len(cursor.tokens):
+    while first in {
+        "or",
+        "replace",
+        "if",
+        "not",
+        "exists",
+        "global",
+        "local",
+        "temporary",
+        "temp",
+        "definer",
+        "unique",
+    } and cursor.at < len(cursor.tokens):
         cursor.at += 1
         first = cursor.word()
-    if first in {"role", "user", "group", "default", "owned"} or (first and "owner" in words and "to" in words):
+    if first in {"role", "user", "group", "default", "owned"} or (
+        first and "owner" in words and "to" in words
+    ):
         return Verdict(False, "dcl", "it changes roles or rights")
     if first in {"system", "subscription", "instance"} or "soname" in words:
         return Verdict(False, "admin", "it changes the server")
@@ -382,7 +392,9 @@ def _mysql_set(cursor: Cursor, depth: int) -> Verdict:
     for at, token in enumerate(cursor.rest):
         if token.kind in {"word", "name"} and token.text.lower() in _LOOSE | {"transaction_read_only"}:
             value = next((after for after in cursor.rest[at + 1 :] if after.kind != "sign"), _END)
-            if not (token.text.lower() in {"tx_read_only", "transaction_read_only"} and value.text.lower() in _ON):
+            if not (
+                token.text.lower() in {"tx_read_only", "transaction_read_only"} and value.text.lower() in _ON
+            ):
                 return Verdict(False, "session", "it loosens what the session may do")
     inner = query(MYSQL, cursor.rest)
     return Verdict(inner.read_only, "session" if inner.read_only else inner.kind, inner.reason)

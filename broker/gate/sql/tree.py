@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from dataclasses import dataclass
 
 import sqlglot
@@ -11,7 +12,24 @@ from sqlglot.errors import ErrorLevel
 
 logging.getLogger("sqlglot").setLevel(logging.CRITICAL)
 _DIALECTS = {"postgresql": "postgres", "mysql": "mysql"}
-_WRITES = (exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Create, exp.Drop, exp.Alter, exp.TruncateTable, exp.Into, exp.Lock)
+_WRITES = (
+    exp.Insert,
+    exp.Update,
+    exp.Delete,
+    exp.Merge,
+    exp.Create,
+    exp.Drop,
+    exp.Alter,
+    exp.TruncateTable,
+    exp.Into,
+    exp.Lock,
+)
+
+
+_EXPLAIN = re.compile(r"\A\s*(?:explain|describe|desc|analyze)\s+(?:\([^()]*\)\s*|(?:analyze|verbose|extended)\s+)*(?=\w+\s)", re.IGNORECASE)  # fmt: skip
+_NO_TABLES = re.compile(
+    r"\s*(?:show|set|begin|start|commit|rollback|use|help|reset|end|savepoint|release)\b", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +41,12 @@ class Parsed:
 
 def seen_by_parser(dialect: str, text: str) -> Parsed:
     """What the parser sees; nothing if it does not understand the text. Never raises."""
+    if _NO_TABLES.match(text):
+        return Parsed(understood=True)
     try:
-        trees = sqlglot.parse(text, read=_DIALECTS[dialect], error_level=ErrorLevel.RAISE)
+        trees = sqlglot.parse(
+            _EXPLAIN.sub("", text, count=1), read=_DIALECTS[dialect], error_level=ErrorLevel.RAISE
+        )
         tables: set[str] = set()
         writes, understood = False, True
         for tree in trees:
