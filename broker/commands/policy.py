@@ -1,4 +1,4 @@
-"""`bartizan policy check` and `policy explain`: what the policies say, without a running broker."""
+"""`bartizan policy check`, `policy explain` and `policy test`: what the policies say, without a running broker."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import click
 
 from broker.commands.config import load_all
 from broker.commands.context import Context
+from broker.commands.reading import as_lines, reading
 from broker.config import load_config
 from broker.gate.rules import judge_line
 from broker.model import exits
@@ -17,6 +18,7 @@ from broker.model.access import AccessRequest
 from broker.model.errors import Invalid
 from broker.model.identity import Kind, Principal
 from broker.model.target import Channel, Target
+from broker.policy.cases import Outcome, run_cases
 from broker.policy.engine import Engine
 from broker.policy.explain import as_json, as_text, explain
 from broker.policy.loader import load_policies
@@ -87,11 +89,49 @@ def explain_command(
         reason=reason,
         command=" ".join(command).encode("utf-8", "surrogateescape") if command else None,
     )
-    explanation = explain(Engine(policies, judge_line), request)
+    engine = Engine(policies, judge_line)
+    explanation = explain(engine, request)
+    read = reading(engine, request) if request.command is not None else None
     if json_out or context.json:
-        click.echo(json.dumps(as_json(explanation)))
+        click.echo(json.dumps(as_json(explanation) | ({"line": read} if read is not None else {})))
+        return
+    click.echo(as_text(explanation))
+    if read is not None:
+        click.echo("\n".join(as_lines(read)))
+
+
+@policy.command(name="test")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--json", "json_out", is_flag=True, help="One JSON object on standard output.")
+@click.pass_obj
+def test_command(context: Context, path: Path, json_out: bool) -> None:
+    """Ask the policies that PATH names, and compare with the answers it expects.
+
+    Exit status 1 if one differs.
+    """
+    outcomes = run_cases(path, judge_line)
+    failed = [outcome for outcome in outcomes if not outcome.passed]
+    if json_out or context.json:
+        click.echo(json.dumps({"v": 1, "ok": not failed, "cases": [_outcome(one) for one in outcomes]}))
     else:
-        click.echo(as_text(explanation))
+        for one in failed:
+            said = one.decision
+            click.echo(f"{one.where}: {one.asked!r}: expected {one.expected}, got {said.verdict.value} by {said.rule.name} ({said.reason})")  # fmt: skip
+        click.echo(f"{'failed' if failed else 'ok'}  {path}: {len(outcomes) - len(failed)} of {len(outcomes)} as expected")  # fmt: skip
+    if failed:
+        raise SystemExit(1)
+
+
+def _outcome(one: Outcome) -> dict[str, object]:
+    return {
+        "where": one.where,
+        "asked": one.asked,
+        "expected": one.expected,
+        "got": one.decision.verdict.value,
+        "rule": {"name": one.decision.rule.name, "origin": one.decision.rule.origin},
+        "reason": one.decision.reason,
+        "ok": one.passed,
+    }
 
 
 def _target(name: str, targets: list[Target]) -> Target:

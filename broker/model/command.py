@@ -4,45 +4,120 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 
 from broker.model.access import Rule, Verdict
 
 
 @dataclass(frozen=True, slots=True)
+class FileRead:
+    """A file that a command may read, by its absolute path. `within`: whatever lies below it too."""
+
+    path: str
+    within: bool = False
+
+
+class Deed(StrEnum):
+    """What a command does besides what its name and arguments say."""
+
+    SHELL = "shell"
+    """Starts an interactive shell or interpreter, or a command although it is no wrapper."""
+    SEND = "send"
+    """Sends a file or its standard input to another host, or serves files."""
+    MAYBE_SEND = "maybe-send"
+    """Perhaps sends something: it cannot be known from the line."""
+
+
+class SqlKind(StrEnum):
+    """What a statement is at its most dangerous; the later, the more so."""
+
+    SELECT = "select"
+    SESSION = "session"
+    META = "meta"
+    DML = "dml"
+    DDL = "ddl"
+    DCL = "dcl"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class SqlText:
+    """SQL that a client program is given. `text` is None if it is not on the line."""
+
+    dialect: str
+    """`postgresql` or `mysql`."""
+    text: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class SimpleCommand:
-    """One program that a line would start, quotes removed. `program` is empty for a bare redirection."""
+    """One program that a line would start, quotes removed.
+
+    Texts hold the signs of `gate.text` where they are not known from the line. `program` is empty for a
+    bare redirection, assignment or definition."""
 
     program: str
     args: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
     """Files its redirections write to (not `/dev/null`, not copies of descriptors)."""
+    reads: tuple[FileRead, ...] = ()
+    sets: tuple[str, ...] = ()
+    """Names of variables and functions that it sets."""
+    does: frozenset[Deed] = frozenset()
+    sql: tuple[SqlText, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class CommandLine:
     """All that a line could start, wrappers and what they start each on their own.
 
-    `opaque` says why more than `commands` could run; None: nothing else can.
+    `opaque` says why more than `commands` could run; None: nothing else can. `incomplete`: the shell
+    would ask for more, and what the next lines make of it is judged then; `opaque` is set as well.
     """
 
     commands: tuple[SimpleCommand, ...]
     opaque: str | None = None
+    incomplete: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class CommandRule:
-    """One rule of a policy. It matches a command that fits all of its parts."""
+    """One rule of a policy. It matches a command that fits all of its parts; empty or None: any.
+
+    Patterns are globs in which `*` and `?` do not match a `/` and `**` matches everything."""
 
     effect: Verdict
     """ALLOW or DENY."""
     rule: Rule
-    programs: tuple[str, ...]
+    programs: tuple[str, ...] = ()
     """Names or globs; with a `/` the whole path is compared, else the last component."""
     args: tuple[str, ...] = ()
     """Each must occur among the arguments; short options in any clustering."""
     only: tuple[str, ...] | None = None
-    """Globs: each argument must fit one. Empty: no arguments at all. None: any."""
+    """Each argument must fit one. An empty tuple: no arguments at all."""
+    options: tuple[str, ...] = ()
+    """Each must be given, in any spelling; `-r|-R|--recursive` is one option with three names."""
+    without: tuple[str, ...] = ()
+    """None of these options may be given."""
+    verb: tuple[str, ...] = ()
+    """The first operand fits one."""
+    operands: tuple[str, ...] = ()
+    """Some operand fits one."""
+    outside: tuple[str, ...] = ()
+    """Some operand, as a path, fits none of these."""
+    reads: tuple[str, ...] = ()
+    """It reads a file that fits one."""
+    writes: tuple[str, ...] = ()
+    """A redirection writes to a file that fits one."""
+    does: frozenset[Deed] = frozenset()
+    """It does one of these."""
+    sql: frozenset[SqlKind] = frozenset()
+    """It runs a statement of one of these kinds."""
+    tables: tuple[str, ...] = ()
+    """It runs a statement that names one of these tables."""
     reason: str = ""
+    observe: bool = False
+    """A match is reported and nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +129,9 @@ class CommandRules:
     default: Verdict
     """For a command that no rule matches."""
     opaque: Verdict = Verdict.DENY
-    """For what cannot be read."""
+    """For what cannot be read, and for what perhaps fits a rule that denies."""
+    sql_read_only: bool = False
+    """SQL that a client program is given must be read-only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +141,10 @@ class Judgement:
     verdict: Verdict
     rule: Rule
     reason: str
+    doubt: bool = False
+    """Denied because something cannot be known, not because a rule surely fits."""
+    observed: tuple[Rule, ...] = ()
+    """Rules with `observe` that fit."""
 
 
 Judge = Callable[[CommandRules, bytes], Judgement]

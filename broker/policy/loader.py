@@ -8,7 +8,7 @@ from pathlib import Path
 from broker.config.document import Document, Location, Problems, folder_problem, read_document, yaml_files
 from broker.config.validate import validated
 from broker.model.access import Limits, Rule, Verdict
-from broker.model.command import CommandRule, CommandRules
+from broker.model.command import CommandRule, CommandRules, Deed
 from broker.policy.schema import (
     Choice,
     CommandEntry,
@@ -16,6 +16,7 @@ from broker.policy.schema import (
     PolicyEntry,
     PolicyFile,
     Reason,
+    SqlMode,
     When,
     Which,
     Who,
@@ -102,7 +103,7 @@ def _policy(entry: PolicyEntry, document: Document, location: Location) -> Polic
         window=_window(entry.when) if entry.when else None,
         reason_required=entry.reason is Reason.REQUIRED,
         limits=Limits(_seconds(limits.idle), _seconds(limits.max)) if limits else Limits(),
-        commands=_commands(entry, rule, document, location) if entry.commands else None,
+        commands=_commands(entry, rule, document, location) if entry.commands or entry.sql else None,
         note=entry.note or "",
     )
 
@@ -138,6 +139,7 @@ def _commands(entry: PolicyEntry, rule: Rule, document: Document, location: Loca
         ),
         default=Verdict(default.value),
         opaque=Verdict((entry.opaque or Choice.DENY).value),
+        sql_read_only=entry.sql is SqlMode.READ_ONLY,
     )
 
 
@@ -147,10 +149,21 @@ def _command(entry: CommandEntry, rule: Rule) -> CommandRule:
     return CommandRule(
         effect=Verdict.DENY if entry.deny else Verdict.ALLOW,
         rule=rule,
-        programs=match.program,
+        programs=match.program or (),
         args=match.args or (),
         only=match.only,
+        options=match.options or (),
+        without=match.without or (),
+        verb=match.verb or (),
+        operands=match.operands or (),
+        outside=match.outside or (),
+        reads=match.reads or (),
+        writes=(entry.deny and entry.deny.writes) or (),
+        does=frozenset(Deed(does.value) for does in (entry.deny and entry.deny.does) or ()),
+        sql=frozenset(match.sql or ()),
+        tables=match.tables or (),
         reason=entry.reason or "",
+        observe=bool(entry.observe),
     )
 
 

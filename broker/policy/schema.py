@@ -24,6 +24,7 @@ from pydantic import (
 
 from broker.config.units import Duration, Name, Text, filled, matching, one_or_more
 from broker.config.validate import Section
+from broker.model.command import SqlKind
 from broker.model.target import Channel
 from broker.policy.window import DAYS
 
@@ -35,6 +36,19 @@ class Effect(StrEnum):
 
     ALLOW = "allow"
     DENY = "deny"
+
+
+class Does(StrEnum):
+    """For `does`."""
+
+    SHELL = "shell"
+    SEND = "send"
+
+
+class SqlMode(StrEnum):
+    """For `sql` of a policy."""
+
+    READ_ONLY = "read-only"
 
 
 class Choice(StrEnum):
@@ -197,26 +211,74 @@ class LimitsEntry(Section):
         return self
 
 
-class Match(Section):
+Option = Annotated[
+    str,
+    AfterValidator(
+        matching(r"-[^\s|]+(?:\|-[^\s|]+)*", "an option, or its names joined by |, such as -r|-R|--recursive")
+    ),
+]
+Options = Annotated[tuple[Option, ...], _LIST, _FILLED]
+
+
+class AllowMatch(Section):
     """A command that fits all parts. `only: []` means no arguments."""
 
     program: Words
     args: Words | None = None
     only: Annotated[tuple[Word, ...], _LIST] | None = None
+    options: Options | None = None
+    without: Options | None = None
+    verb: Words | None = None
+    operands: Words | None = None
+    outside: Words | None = None
+    reads: Words | None = None
+    sql: Annotated[tuple[SqlKind, ...], _LIST, _FILLED] | None = None
+    tables: Words | None = None
+
+
+class DenyMatch(AllowMatch):
+    """As for allow; it need not name a program, and may name what is never allowed."""
+
+    program: Words | None = None  # type: ignore[assignment]  # a rule that denies may be broader
+    writes: Words | None = None
+    does: Annotated[tuple[Does, ...], _LIST, _FILLED] | None = None
+
+    @model_validator(mode="after")
+    def _some(self) -> Self:
+        if self.model_fields_set <= {"without", "only"}:
+            raise ValueError("matches too much: name a program or something else of the command")
+        return self
+
+
+_LATER = ("hold", "warn", "confirm")
 
 
 class CommandEntry(Section):
     """One rule: `deny` or `allow`, not both. `reason` is what the user is told."""
 
     name: Name | None = None
-    deny: Match | None = None
-    allow: Match | None = None
+    deny: DenyMatch | None = None
+    allow: AllowMatch | None = None
     reason: Text | None = None
+    observe: StrictBool | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_action(cls, data: Any) -> Any:
+        if isinstance(data, dict):
+            for action in _LATER:
+                if action in data:
+                    raise ValueError(f"{action} is not enforced by this version: use deny or allow")
+        return data
 
     @model_validator(mode="after")
     def _one(self) -> Self:
         if (self.deny is None) == (self.allow is None):
             raise ValueError("expected exactly one of deny, allow")
+        if self.observe is False:
+            raise ValueError("observe can only be true: leave the key out")
+        if self.observe and self.allow is not None:
+            raise ValueError("observe is for deny: an allow rule that only watches would deny")
         return self
 
 
@@ -234,22 +296,23 @@ class PolicyEntry(Section):
     reason: Reason = Reason.OPTIONAL
     limits: LimitsEntry | None = None
     commands: Annotated[tuple[CommandEntry, ...], _FILLED] | None = None
+    sql: SqlMode | None = None
     opaque: Choice | None = None
     default: Choice | None = None
 
     @model_validator(mode="after")
     def _meaningful(self) -> Self:
         if self.effect is Effect.DENY:
-            extra = self.model_fields_set & {"reason", "limits", "commands", "opaque", "default"}
+            extra = self.model_fields_set & {"reason", "limits", "commands", "sql", "opaque", "default"}
             if extra:
                 raise ValueError(f"a policy with effect: deny has no {', '.join(sorted(extra))}")
         elif "*" in self.channels:
             raise ValueError('channels: "*" is for effect: deny only, name the channels that are granted')
-        if self.commands is None:
+        if self.commands is None and self.sql is None:
             if self.opaque or self.default:
                 raise ValueError("opaque and default belong to commands, and there are none")
             return self
-        self._check_commands(self.commands)
+        self._check_commands(self.commands or ())
         return self
 
     def _check_commands(self, commands: tuple[CommandEntry, ...]) -> None:

@@ -14,7 +14,10 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from broker.gate.shell import MAX_LENGTH, channel_of, parse
+from broker.gate.shell import MAX_LENGTH, Session, channel_of, parse
+from broker.gate.shell.history import expanded
+from broker.gate.shell.second import unseen
+from broker.gate.text import ONE, STAR, Unreadable
 from broker.model.command import SimpleCommand
 from broker.model.target import Channel
 
@@ -25,7 +28,12 @@ def read(line: str) -> list[list[str]]:
     """Programs with arguments of a line that is not opaque."""
     parsed = parse(line.encode())
     assert parsed.opaque is None, (line, parsed.opaque)
-    return [[command.program, *command.args] for command in parsed.commands]
+    return [[command.program, *map(written, command.args)] for command in parsed.commands]
+
+
+def written(text: str) -> str:
+    """A pattern as it was written."""
+    return text.replace(STAR, "*").replace(ONE, "?")
 
 
 @pytest.mark.parametrize(
@@ -49,11 +57,11 @@ def read(line: str) -> list[list[str]]:
         ("a '{}' \"{b}\" c\\}", [["a", "{}", "{b}", "c}"]]),
         ("ls *.log [ab]* x?".replace("[ab]* ", ""), [["ls", "*.log", "x?"]]),
         ("[ -f x ]", [["[", "-f", "x", "]"]]),
-        ("LC_ALL=C TZ=UTC date", [["date"]]),
+        ("LC_ALL=C TZ=UTC date", [[""], ["date"]]),
         ("a 1 >/dev/null 2>&1 <in", [["a", "1"]]),
         ("a é 日本", [["a", "é", "日本"]]),
         ("set -eu; set -o pipefail; a", [["set", "-eu"], ["set", "-o", "pipefail"], ["a"]]),
-        ("python3 deploy.py -c x", [["python3", "deploy.py", "-c", "x"]]),
+        ("./deploy.py -c x", [["./deploy.py", "-c", "x"]]),
         ("find . -name '*.c' -delete", [["find", ".", "-name", "*.c", "-delete"]]),
     ],
 )  # fmt: skip
@@ -80,8 +88,7 @@ def test_simple_commands(line: str, commands: list[list[str]]) -> None:
         ("command -p rm x", ["rm", "x"]),
         ("exec rm x", ["rm", "x"]),
         ("stdbuf -oL rm x", ["rm", "x"]),
-        ("time -p rm x", ["rm", "x"]),
-        ("time ! rm x", ["rm", "x"]),
+        ("/usr/bin/time -p rm x", ["rm", "x"]),
         ("! time LANG=C rm x", ["rm", "x"]),
         ("busybox rm x", ["rm", "x"]),
         ("sh -c 'rm x'", ["rm", "x"]),
@@ -99,39 +106,134 @@ def test_wrappers_are_looked_through(line: str, inner: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("line", "programs"),
+    [
+        # compound commands, substitutions, definitions
+        ("(a)", "a"), ("{ a; }", "a"), ("if a; then b; fi", "a b"), ("if a; then b; elif c; then d; else e; fi", "a b c d e"),
+        ("for x in a; do b; done", "b"), ("while a; do b; done", "a b"), ("until a; do b; done", "a b"),
+        ("case a in b) c;; (d|e) f;; esac", "c f"), ("trap 'a' EXIT", "trap a"), ("a $(b `c`)", "c b a"), ('a "$(b "$(c)")"', "c b a"),
+        ("a ${x:-$(b)}", "b a"), ("a $((1+$(b)))", "b a"), ("echo $[1+$(b)]", "b echo"), ("a <(b) >(c)", "b c a"),
+        ("a <<E\n$(b)\nE", "b a"), ("a <<'E'\n$(b)\nE", "a"), ("a <<-E\n\tx\n\tE\nb", "a b"), ("cat <<A <<B\n1\nA\n$(b)\nB", "b cat"),
+        ("x=$(a)", "a "), ("x=(b $(a))", "a "), ("f() { a; }; f", " a"), ("f() { a; }", ""), ("f() { f; }; f", " f"),
+        ("alias x='a b'\nx c", "alias a"), ("alias x=sudo\nx a", "alias sudo a"), ("x=a; $x b", " a"), ("x='a b'; $x c", " a"),
+        ("a=b; c=a; ${!c}", "  b"), ("x=ab; ${x%b}", " a"), ("x=a; ${x:-b}", " a"), ("{a,b} c", "a"), ("a {1..3}", "a"), ("a {x,$(b)}", "b a"),
+        ("set -- a b; \"$@\"", "set a"), ("printf -v x a; $x", "printf a"), ("read x <<< a; $x", "read a"), ("for x in a b; do $x; done", "a b"),
+        # wrappers with a grammar of their own
+        ("xargs a", "xargs a"), ("echo x | xargs -I{} a {}", "echo xargs a"), ("find . -exec a {} ';'", "find a"), ("find . -ok a ';'", "find a"),
+        ("ssh h a", "ssh a"), ("ssh -p 22 u@h 'a; b'", "ssh a b"), ("su - u -c a", "su a"), ("runuser -u u -- a", "runuser a"), ("watch a", "watch a"),
+        ("docker exec -it c a", "docker a"), ("kubectl -n x exec p -- a", "kubectl a"), ("chroot /x a", "chroot a"), ("env -S 'a b'", "env a"),
+        ("parallel a ::: 1", "parallel a"), ("flock f -c a", "flock a"), ("strace -f a", "strace a"), ("systemd-run --wait a", "systemd-run a"),
+        ("echo a | at now", "echo at a"), ("echo '* * * * * a' | crontab -", "echo crontab a"), ("nsenter -t 1 -a a", "nsenter a"),
+        ("ld-linux.so.2 a", "ld-linux.so.2 a"), ("exec -a x a", "exec a"), ("bash -c '$0 $@' a b", "a bash"), ("capsh -- -c a", "capsh bash a"),
+        # a shell's input
+        ("echo a | sh", "echo sh a"), ("sh <<< a", "sh a"), ("bash <<E\na\nE", "bash a"), ("printf 'r%s' m | sh", "printf sh rm"),
+        ("echo cmVib290 | base64 -d | sh", "echo base64 sh reboot"), ("source <(echo a)", "echo source a"),
+        # arithmetic that runs something
+        ("test 'a[$(b)]'", "test b"), ("[[ -v 'a[$(b)]' ]]", "b"), ("let 'x=a[$(b)]'", "let b"), ("x='a[$(b)]'; echo $((x))", " b echo"),
+        # variables that run something
+        ("PAGER='sh -c a' man x", "$PAGER a sh  man"), ("PROMPT_COMMAND=a", "a a "), ("PS1='$(a)'", "a a : "),
+    ],
+)  # fmt: skip
+def test_what_a_shell_would_run_is_seen(line: str, programs: str | None) -> None:
+    parsed = Session().read(line.encode())
+    if programs is None:
+        assert parsed.opaque is not None
+    else:
+        assert sorted(command.program for command in parsed.commands) == sorted(programs.split(" "))
+
+
+@pytest.mark.parametrize(
     "line",
     [
-        # expansions
-        "a $B", "a ${B}", "a $(b)", "a `b`", 'a "$B"', 'a "`b`"', "a $((1))", "a $'\\u0061'", "a $'\\'b'",
-        'a $"b"', "a $1", "a $?", "a {b,c}", "a {1..3}", "a {}", "{a}", "a}", "$a", "~/a", "l? x", "*",
-        "a -*", "a [-]rf", "a ?rf", "=a", "a =b", "''=a",
-        # compound commands and definitions
-        "(a)", "{ a; }", "if a; then b; fi", "for x in a; do b; done", "while a; do b; done",
-        "case a in b) c;; esac", "a() { b; }", "function a { b; }", "[[ -f a ]]", "alias a=b",
-        "trap 'a' EXIT", ". a", "source a", "not a", "and a", "begin", "repeat 3 a", "coproc a",
-        "select x in a; do b; done",
-        # redirections
-        "a << EOF\nb\nEOF", "a <<< b", "a <(b)", "a >(b)", "a &> b", "a >! b", "a {fd}> b", ">&-a b",
-        "a 2>&-b", "a <&-b", "a 2\\\n>b", "a 10> b", "a >", "a > ;", "a > /dev/tcp/h/1", "a < /dev//udp/h/1",
-        # variables
-        "PATH=/tmp a", "LD_PRELOAD=x a", "A=1", "A=1 b", "A+=1 b", "export A=1", "declare A=1", "read A",
-        "unset A", "env PATH=/tmp a", "sudo PATH=/tmp a", "env -S 'a b'", "printf -v A b", "path=/tmp; a",
-        "time PATH=/tmp a",
-        # programs that run what is not on the line
-        "sh", "sh x", "sh -", "sh -s", "bash -i", "bash -ic a", "bash --rcfile x -c a", "cat x | sh",
-        "xargs a", "find . -exec a ;", "find . -ok a ;", "ssh h a", "su -", "sudo -i", "sudo -s",
-        "sudo -u * ls", "fish -c a", "python3", "python3 -c x", "perl -e x", "awk x", "watch a",
-        "parallel a", "docker exec c a", "at now", "test 'a[$(b)]'", "[ -v 'a[$(b)]' ]",
-        "printf '%d' 'a[$(b)]'", "exit 'a[$(b)]'", "eval 'a $B'", "eval *", "sh -c 'a $B'", "sh -c a*",
-        "nohup *", "set -f", "jobs -x a", "timeout --unknown 5 a", "ld-linux.so.2 a",
-        # not a line, or not one for all shells
-        "", "  ", "# a", "a &&", "a |", "; a", "a ;; b", "&& a", "a & & b", "a 'b", 'a "b', "a \\", "a )",
-        "a \\x41", "a 'b\\'", "''", "a &! b", "\x00", "a\x00b", "a\rb", 'a "\\`"', "a \\\n#b\nc", "a \\\rb",
-        "a&b", "a b[c", "a[;]",
+        # the program or the text is not known
+        "$B", "${B}", "$(b)", "`b`", '"$B" x', "l? x", "*", "/???/rm x", "eval $B", "eval \"a $B\"", "sh -c \"$B\"", "sudo $B",
+        "env $B", "xargs $B", "find . $B", "find . -exec {} ;", "find . -exec sh {} ';'", "parallel < x", "ssh h \"$B\"",
+        # texts that are not on the line
+        "sh x", "cat x | sh", "sh < x", ". a", "source a", "curl x | sh", "bash --rcfile x -c a", "python3 x", "perl x", "awk -f x y",
+        "at -f x now", "read c < x; $c", "make -f x", "cp a b; ./b", "printf a > z; ./z", "ln -s /bin/rm z; PATH=.; z x", "hash -p /bin/rm z; z",
+        # code of other languages, and programs that start others by their arguments
+        "python3 -c 'import os'", "perl -e 'system 1'", "awk 'BEGIN{system(1)}'", "sed 's/a/b/e' x", "sed '1e id' x", "vim -c '!a' x",
+        "tar xf x --to-command=a", "tar cf x y --checkpoint-action=exec=a", "git -c core.pager=a log", "man -P a b", "gdb -ex '!a'",
+        "psql -c '\\! id'", "sqlite3 x '.shell a'", "unknown-tool bash", "unknown-tool --exec=id", "ssh -F x h a", "fish -c a",
+        # what changes what follows
+        "LD_PRELOAD=x a", "BASH_ENV=x bash -c a", "enable -f x y", "bind -x '\"a\":b'", "fc -s", "declare -n x=y", "timeout --unknown 5 a",
+        "echo a >> ~/.bashrc", "cp x /etc/cron.d/y > ~/.profile",
+        # not a line
+        "a &&", "a |", "; a", "a ;; b", "&& a", "a & & b", "a 'b", 'a "b', "a \\", "a )", "a >", "a > ;", "a $(b", "case a in", "}", "fi",
+        "a $'\\xff'", "\x00", "a\x00b", "a \ufdd0",
     ],
 )  # fmt: skip
 def test_what_cannot_be_known_is_opaque(line: str) -> None:
+    assert Session().read(line.encode()).opaque is not None
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["=a", "a =b", "a \\x41", "a 'b\\'", "and a", "not a", "begin", "repeat 3 a", "[[ a ]]", "function a { b; }", "a &! b", "a >! b",
+     "((a))", "a#b\\\n#c\nd", "a \rb", "a&b", "a b[c", "$=a", "a {fd}> b", "a 2>&-b", "", "  "],
+)  # fmt: skip
+def test_what_shells_read_apart_is_opaque_where_any_shell_may_get_it(line: str) -> None:
     assert parse(line.encode()).opaque is not None
+
+
+def test_an_incomplete_line_is_judged_with_the_next() -> None:
+    session = Session()
+    first = session.read(b"rm -rf '/etc")
+    assert (first.commands, first.incomplete) == ((), True)
+    assert first.opaque is not None
+    second = session.read(b"'")
+    assert (second.commands[0].args, second.incomplete) == (("-rf", "/etc\n"), False)
+
+
+def test_a_session_remembers_what_earlier_lines_set() -> None:
+    session = Session(interactive=True)
+    for line in (b"alias g=apt-get", b"up() { reboot; }", b"cd /etc", b"IFS=_", b"c=a_b"):
+        assert session.read(line).opaque is None
+    assert session.copy().read(b"g install x").commands[0].program == "apt-get"
+    assert session.copy().read(b"up").commands[0].program == "reboot"
+    assert session.copy().read(b"cat shadow").commands[0].reads[0].path == "/etc/shadow"
+    split = session.copy().read(b"$c").commands[0]
+    assert (split.program, split.args) == ("a", ("b",))
+    assert [c.program for c in session.copy().read(b"sudo !-3").commands] == ["sudo", "cd"]
+
+
+@pytest.mark.parametrize(
+    ("history", "line", "result"),
+    [
+        (["id"], "sudo !!", "sudo id"), (["ls /x"], "rm !$", "rm /x"), (["a b c"], "d !*", "d b c"), (["a b c"], "d !^ !!:2", "d b c"),
+        (["a", "b"], "!-2 x", "a x"), (["apt list"], "^list^install", "apt install"), (["apt list"], "!!:s/list/install/", "apt install"),
+        (["uptime", "ls"], "!u", "uptime"), (["cat /a/b.c"], "x !$:h", "x /a"), (["a b"], "!!:gs/b/c/", "a c"), (["a"], "echo '!!' a! b", "echo '!!' a! b"),
+        (["a"], 'echo "!!"', 'echo "a"'), (["a b c d"], "x !!:1-2", "x b c"), (["a"], "b !#", "b b "), (["x"], "a\\!!", "a\\!!"),
+    ],
+)  # fmt: skip
+def test_history_is_put_in_as_bash_does(history: list[str], line: str, result: str) -> None:
+    assert expanded(line, history) == result
+
+
+@pytest.mark.parametrize("line", ["!x", "!99", "!!:9", "^q^r", "!!:s/q/r/", "!?z"])
+def test_a_history_that_is_not_known_is_unreadable(line: str) -> None:
+    with pytest.raises(Unreadable):
+        expanded(line, ["a b"])
+
+
+def test_two_readers_have_to_agree() -> None:
+    assert unseen("ls; rm x", {"ls"}) == "rm"
+    assert unseen("ls; rm x", {"ls", "rm"}) is None
+
+
+def test_files_that_are_read() -> None:
+    def reads(line: str) -> list[str]:
+        return [read.path for command in Session().read(line.encode()).commands for read in command.reads]
+
+    assert "/etc/shadow" in reads("cat /etc/../etc/./shadow")
+    assert "/etc/shadow" in reads("cd /etc && cat shadow")
+    assert "/etc/shadow" in reads("while read l; do a; done < /etc/shadow")
+    assert "/etc/shadow" in reads("dd if=/etc/shadow of=/tmp/x")
+    assert "/etc/shadow" in reads("curl file:///etc/shadow")
+    assert "/etc/shadow" in reads("cat /proc/self/root/etc/shadow")
+    assert reads("ls -l /etc/shadow; stat /etc/shadow; echo /etc/shadow; grep /etc/shadow x") == [
+        "/home/user/x"
+    ]
 
 
 def test_bytes_that_are_no_text_and_lines_without_end_are_opaque() -> None:
@@ -139,13 +241,17 @@ def test_bytes_that_are_no_text_and_lines_without_end_are_opaque() -> None:
     assert parse(b"a\0").opaque == "it holds a NUL byte"
     assert parse(b"a " * MAX_LENGTH).opaque == f"it is longer than {MAX_LENGTH} bytes"
     assert parse(b"nohup " * 1000 + b"a").opaque == "commands within commands too deep"
-    assert parse(b"eval " * 5000 + b"a").opaque == "commands within commands too deep"
+    assert parse(b"( " * 1000 + b"a").opaque == "commands within commands too deep"
+    assert parse(b"a " + b"{b,c}" * 40).opaque == "it becomes too many words"
+    assert (
+        parse(b"for i in " + b"x " * 900 + b"; do " + b"a $i;" * 900 + b"done").opaque == "too many commands"
+    )
 
 
-def test_what_was_read_before_the_doubt_is_kept() -> None:
-    line = parse(b"sudo rm -rf /x; ls -l $HOME; uptime")
-    assert line.opaque == "an expansion ($)"
-    assert [command.program for command in line.commands] == ["sudo", "rm", "ls"]
+def test_what_was_read_besides_the_doubt_is_kept() -> None:
+    line = parse(b"sudo rm -rf /x; sh script; uptime")
+    assert line.opaque == "sh runs a script whose text is not on the line"
+    assert [command.program for command in line.commands] == ["sudo", "rm", "sh", "uptime"]
 
 
 def test_reasons_hold_nothing_that_moves_a_cursor() -> None:
@@ -171,7 +277,7 @@ def test_reasons_hold_nothing_that_moves_a_cursor() -> None:
     ],
 )
 def test_files_that_redirections_write_to(line: str, writes: tuple[str, ...]) -> None:
-    assert parse(line.encode()).commands == (SimpleCommand("a", (), writes),)
+    assert [command.writes for command in parse(line.encode()).commands] == [writes]
 
 
 def test_a_redirection_alone_is_a_command_without_a_program() -> None:
@@ -206,7 +312,6 @@ def test_lesson_11_nothing_is_taken_for_a_copy_by_how_it_begins(line: str) -> No
 )
 def test_total_on_any_bytes(raw: bytes) -> None:
     line = parse(raw)
-    assert line.commands or line.opaque
     assert line.opaque is None or line.opaque.isprintable()
 
 
@@ -217,7 +322,7 @@ def test_total_on_lines_by_people_who_meant_to_get_past() -> None:
         lines += [json.loads(line)["line"] for line in CORPUS.read_text().split("\n") if line]
     for line in lines:
         parsed = parse(line.encode())
-        assert parsed.commands or parsed.opaque
+        assert parsed.opaque is None or parsed.opaque.isprintable()
 
 
 STUBS = ("a", "ab", "rm")
@@ -263,9 +368,9 @@ def really_run(shell: str, line: str, stubs: Path) -> Counter[tuple[str, ...]]:
 def as_read(line: str) -> Counter[tuple[str, ...]] | None:
     """The same as the parser sees it, of the programs that exist; None if opaque."""
     parsed = parse(line.encode())
-    if parsed.opaque is not None:
+    if parsed.opaque is not None and "is given what looks like a command" not in parsed.opaque:
         return None
-    return Counter((c.program, *c.args) for c in parsed.commands if c.program in STUBS)
+    return Counter((c.program, *map(written, c.args)) for c in parsed.commands if c.program in STUBS)
 
 
 @pytest.mark.parametrize("shell", SHELLS)

@@ -10,6 +10,7 @@ from broker.gate.rules import judge_line
 from broker.model.access import AccessRequest, Verdict
 from broker.model.identity import Kind, Principal
 from broker.model.target import Channel
+from broker.policy.cases import run_cases
 from broker.policy.engine import Engine
 from broker.policy.loader import load_policies
 from tests.unit.policies import ALICE, BOT, LAB, PROD, STG, ask, at
@@ -67,9 +68,17 @@ def test_the_samples_decide_as_they_say(name: str, asked: AccessRequest, verdict
     assert Engine(load_policies(SAMPLES / name), judge_line).decide(asked).verdict is verdict
 
 
+@pytest.mark.parametrize("path", sorted((SAMPLES / "cases").glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_expectations_of_the_samples_hold(path: Path) -> None:
+    outcomes = run_cases(path, judge_line)
+    assert outcomes
+    assert [(one.asked, one.decision.reason) for one in outcomes if not one.passed] == []
+
+
 def test_every_sample_has_expectations_a_comment_and_a_row_in_the_readme() -> None:
     names = {path.name for path in SAMPLES.glob("*.yaml")}
-    assert names == {name for name, _, _ in EXPECTED}
+    assert names == {name for name, _, _ in EXPECTED} | {"read-only-database.yaml"}
+    assert names == {path.name for path in (SAMPLES / "cases").glob("*.yaml")}
     readme = (SAMPLES / "README.md").read_text()
     for name in names:
         assert (SAMPLES / name).read_text().startswith("# ")
@@ -77,4 +86,4 @@ def test_every_sample_has_expectations_a_comment_and_a_row_in_the_readme() -> No
 
 
 def test_the_samples_load_together() -> None:
-    assert len(load_policies(SAMPLES).policies) == 6
+    assert len(load_policies(SAMPLES).policies) == 7

@@ -1,0 +1,104 @@
+"""Each program with its arguments: what it is, what it reads, and what it runs besides."""
+
+from __future__ import annotations
+
+from broker.gate.programs.escapes import escapes
+from broker.gate.programs.files import file_reads
+from broker.gate.programs.findings import ASSIGNMENT, Findings, asks_only
+from broker.gate.programs.interpreters import code_handler, filter_code, interpreter, interpreter_of
+from broker.gate.programs.network import sends
+from broker.gate.programs.output import filtered
+from broker.gate.programs.runners import HANDLERS
+from broker.gate.programs.shells import OTHER_SHELLS, SHELLS, shell
+from broker.gate.programs.sqlclients import CLIENTS, client
+from broker.gate.programs.variables import check_variable
+from broker.gate.programs.wrappers import env, su, unwrap, wrapper_of
+from broker.gate.shell.run import Flow, Runner
+from broker.gate.shell.state import State
+from broker.gate.text import basename, known, resolved
+from broker.model.command import Deed
+
+_MAKES_FILES = frozenset(
+    {"cp", "ln", "install", "mv", "tee", "dd", "curl", "wget", "rsync", "link", "sponge", "mkfifo"}
+)
+
+
+def look(runner: Runner, name: str, args: list[str], state: State, flow: Flow) -> str | None:
+    """Note the command and what it runs; its output, if that is known."""
+    base = basename(name)
+    findings = _find(base, args, state, flow)
+    sending = sends(base, args, flow)
+    if sending:
+        findings.does.add(Deed.SEND)
+    reads = findings.reads if findings.reads is not None else file_reads(base, args, state.folder)
+    runner.emit(name, args, flow, reads=reads, does=findings.does, sql=findings.sql)
+    if sending is None:
+        runner.emit(name, args, flow, does={Deed.MAYBE_SEND})
+    if findings.doubt is not None:
+        runner.doubt(findings.doubt)
+    if base in _MAKES_FILES:
+        _made(runner, base, args, state)
+    return _run(runner, base, args, findings, state, flow)
+
+
+def _find(base: str, args: list[str], state: State, flow: Flow) -> Findings:
+    if base in SHELLS or base in OTHER_SHELLS:
+        return shell(base, args, state, flow)
+    if base == "env":
+        return env(args, state, flow)
+    if base in {"su", "runuser"}:
+        return su(base, args, state, flow)
+    handler = HANDLERS.get(base)
+    if handler is not None:
+        return handler(base, args, state, flow) if not asks_only(args) else Findings(reads=[])
+    wrapper = wrapper_of(base)
+    if wrapper is not None:
+        return unwrap(base, wrapper, args, state, flow)
+    if base in CLIENTS:
+        return client(base, args, state, flow)
+    if code_handler(base):
+        return filter_code(base, args, state, flow)
+    if interpreter_of(base) is not None:
+        return interpreter(base, args, state, flow)
+    return escapes(base, args, flow)
+
+
+def _run(
+    runner: Runner, base: str, args: list[str], findings: Findings, state: State, flow: Flow
+) -> str | None:
+    inside = state
+    if findings.assigns or findings.texts:
+        inside = state.child()
+    for assignment in findings.assigns:
+        match = ASSIGNMENT.match(assignment)
+        if match:
+            value = assignment[match.end() :]
+            inside.assign(match[1], value)
+            check_variable(runner, match[1], value, inside, kept=False)
+    outputs = [runner.command(argv, inside, inner, external=True) for argv, inner in findings.commands]
+    for text, stdin in findings.texts:
+        shell_state = inside.child()
+        shell_state.zero, shell_state.positional = findings.zero, findings.positional
+        outputs.append(runner.nested(text, shell_state, stdin))
+    if findings.captures:
+        return outputs[0] if len(outputs) == 1 and flow.captured else None
+    if base in {"which", "type"} and len(args) == 1 and known(args[0]):
+        return f"/usr/bin/{basename(args[0])}\n"
+    if base in {"whoami", "logname"} and not args:
+        return "user\n"
+    return filtered(base, args, flow.stdin.rest)
+
+
+def _made(runner: Runner, base: str, args: list[str], state: State) -> None:
+    """A copy or link of a program is the program under another name."""
+    operands = [arg for arg in args if not arg.startswith("-")]
+    for arg in operands[1:] if base in {"cp", "ln", "install", "mv", "rsync", "link"} else operands:
+        if base in {"cp", "ln", "install", "mv", "rsync", "link"} and arg is not operands[-1]:
+            continue
+        target = arg.partition("=")[2] if base == "dd" and arg.startswith("of=") else arg
+        if known(target):
+            runner.written(resolved(target, state.folder), state)
+    if base in {"cp", "ln", "install", "mv", "link"} and len(operands) > 1:
+        for source in operands[:-1]:
+            if known(source) and operands[-1].endswith("/"):
+                state.created |= {basename(source)}

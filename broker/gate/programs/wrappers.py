@@ -1,0 +1,326 @@
+"""Programs whose purpose is to run the command they are given."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass
+
+from broker.gate.programs.findings import ASSIGNMENT, Findings, Options, leading, names
+from broker.gate.shell.run import Flow
+from broker.gate.shell.state import Input, State
+from broker.gate.text import WORDS, known, resolved
+from broker.model.command import Deed, FileRead
+
+
+@dataclass(frozen=True, slots=True)
+class Wrapper:
+    """`operands` words stand before the command. `shell`: without a command it starts a shell.
+    `text` names options whose value is a shell's text, `joined`: the words are joined and given to a shell."""
+
+    options: Options
+    operands: int = 0
+    assignments: bool = False
+    shell: bool = False
+    text: tuple[str, ...] = ()
+    quiet: tuple[str, ...] = ()
+    """With one of these it runs nothing."""
+    escapes: bool = False
+    """Starting an own command is not its purpose."""
+    joined: bool = False
+
+
+def _w(
+    flags: str = "", valued: str = "", long_flags: str = "", long_valued: str = "", *, operands: int = 0,
+    assignments: bool = False, shell: bool = False, text: str = "", quiet: str = "", escapes: bool = False,
+    joined: bool = False, optional: str = "",
+) -> Wrapper:  # fmt: skip
+    options = Options(flags, valued, names(long_flags + " help version"), names(long_valued), optional)
+    return Wrapper(
+        options, operands, assignments, shell, tuple(text.split()),
+        tuple((quiet + " help version").split()), escapes, joined,
+    )  # fmt: skip
+
+
+_SUDO = _w(
+    "ABbEeHiKklnNPSsVv", "CDghpRrTtUu",
+    "askpass background bell preserve-env edit set-home login reset-timestamp remove-timestamp list "
+    "non-interactive no-update preserve-groups stdin shell validate",
+    "close-from chdir group host prompt chroot role command-timeout type other-user user preserve-env",
+    assignments=True, quiet="l list v validate K k V remove-timestamp reset-timestamp",
+)  # fmt: skip
+_ARCH = _w("vRFBXZLSIT3h", "p", "verbose addr-no-randomize fdpic-funcptrs mmap-page-zero addr-compat-layout "
+           "read-implies-exec 32bit short-inode whole-seconds sticky-timeouts 3gb 4gb uname-2.6 list", "pid", shell=True)  # fmt: skip
+_SETARCH = _w("vRFBXZLSIT3h", "p", "verbose addr-no-randomize fdpic-funcptrs mmap-page-zero addr-compat-layout "
+              "read-implies-exec 32bit short-inode whole-seconds sticky-timeouts 3gb 4gb uname-2.6 list", "pid",
+              operands=1, shell=True)  # fmt: skip
+
+WRAPPERS: dict[str, Wrapper] = {
+    "sudo": _SUDO,
+    "doas": _w("nsL", "uCa", quiet="L"),
+    "gosu": _w(operands=1),
+    "su-exec": _w(operands=1),
+    "pkexec": _w("", "u", "disable-internal-agent keep-cwd", "user", shell=True),
+    "run0": _w("", "uDg", "no-ask-password pipe pty background lightdm", "user group unit property description slice nice "
+               "chdir setenv background machine shell-prompt-prefix", shell=True),
+    "setpriv": _w("d", "", "dump clear-groups keep-groups init-groups no-new-privs nnp reset-env",
+                  "ambient-caps inh-caps bounding-set groups pdeathsig regid rgid ruid reuid euid egid "
+                  "securebits selinux-label apparmor-profile landlock-access landlock-rule"),
+    "nohup": _w(),
+    "nice": _w("0123456789", "n", "", "adjustment"),
+    "ionice": _w("t", "cnpPu", "ignore", "class classdata pid"),
+    "chrt": _w("abdfiomrRGv", "TPDp", "all-tasks batch deadline fifo idle max other reset-on-fork rr verbose ext",
+               "sched-runtime sched-period sched-deadline pid", operands=1),
+    "taskset": _w("acp", "", "all-tasks cpu-list pid", operands=1),
+    "timeout": _w("vfp", "ks", "foreground preserve-status verbose", "kill-after signal", operands=1),
+    "setsid": _w("cfw", "", "ctty fork wait"),
+    "stdbuf": _w("", "ioe", "", "input output error"),
+    "time": _w("apvqlh", "fo", "append portability verbose quiet", "format output"),
+    "prlimit": _w("v", "po", "noheadings raw verbose as core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack", "pid output", optional="cdefilmnqrstuvxy"),
+    "choom": _w("", "np", "", "adjust pid"),
+    "eatmydata": _w(),
+    "chronic": _w("ve"),
+    "torsocks": _w("diqu", "uapP", "shell isolate quiet", "user pass address port"),
+    "torify": _w("v"),
+    "tsocks": _w(),
+    "proxychains": _w("q", "f"),
+    "proxychains4": _w("q", "f"),
+    "ltrace": _w("bcCfhiLrStTVN", "aADeFlnopsuxwX", "demangle indent", "output where"),
+    "strace": _w("cCdfFhiknqrtTvVwxyYzZ", "abeEIopPsSuUX", "follow-forks summary summary-only decode-fds "
+                 "output-separately syscall-times seccomp-bpf", "output attach trace string-limit user env"),
+    "valgrind": _w("qvh", "", "quiet verbose trace-children track-fds", "tool leak-check log-file xml-file "
+                   "suppressions vgdb num-callers track-origins trace-children error-exitcode show-leak-kinds"),
+    "rlwrap": _w("acinNorRsTvxzA", "bCDefgHlmMOpPqStw", "always-readline", "history-filename"),
+    "numactl": _w("alsSHh", "ipPmNCb", "all localalloc hardware show", "interleave preferred membind cpunodebind physcpubind"),
+    "cpulimit": _w("bqzimvhk", "lpeP", "background quiet lazy", "limit"),
+    "faketime": _w("mp", "f", operands=1),
+    "fakeroot": _w("uh", "lsibfd", "unknown-is-real", "lib faked save load", shell=True),
+    "fakechroot": _w("sh", "lde", "", "lib"),
+    "dbus-run-session": _w("", "", "", "dbus-daemon config-file"),
+    "dbus-launch": _w("", "", "sh-syntax csh-syntax auto-syntax exit-with-session exit-with-x11 close-stderr", "autolaunch config-file"),
+    "aa-exec": _w("div", "pn", "debug immediate verbose", "profile namespace"),
+    "unbuffer": _w("p"),
+    "xvfb-run": _w("al", "efnpsw", "auto-servernum listen-tcp", "auth-file error-file server-num xauth-protocol server-args wait"),
+    "catchsegv": _w(),
+    "softlimit": _w("", "acdfhlmnopqrst"),
+    "chpst": _w("vP012", "uUbe/nlLmdofprtcC"),
+    "setuidgid": _w("", "", operands=1),
+    "envuidgid": _w("", "", operands=1),
+    "envdir": _w("i", "", operands=1),
+    "setlock": _w("nNxX", "", operands=1),
+    "systemd-inhibit": _w("l", "", "list no-pager no-legend", "what who why mode"),
+    "systemd-cat": _w("", "tpn", "", "identifier priority stderr-priority level-prefix namespace"),
+    "cgexec": _w("", "g", "sticky", ""),
+    "runcon": _w("c", "utrl", "compute", "user role type range", operands=1),
+    "logsave": _w("asv", "", operands=1),
+    "daemonize": _w("av", "ceEolpu"),
+    "daemon": _w("iIfvdhCBUSr", "nXPpDFuMLAOoleEN", "inherit respawn foreground", "name command chdir output stdout stderr pidfile user"),
+    "multitime": _w("lqr", "fIions"),
+    "hyperfine": _w("iN", "wmMrpcsSnuLt", "ignore-failure show-output", "warmup runs prepare setup cleanup shell export-json export-markdown parameter-list", joined=True),
+    "perf": _w("", "", operands=1),
+    "gcore": _w("", "o"),
+    "sem": _w("", "jPu", "fg bg wait", "id jobs timeout"),
+    "nsexec": _w("", ""),
+    "ts-node": _w("", ""),
+    "linux32": _ARCH, "linux64": _ARCH, "i386": _ARCH, "x86_64": _ARCH, "setarch": _SETARCH,
+    "chroot": _w("", "", "skip-chdir", "userspec groups", operands=1, shell=True),
+    "nsenter": _w("aFZec", "tSGW", "all no-fork preserve-credentials follow-context env join-cgroup keep-caps", "target setuid setgid wdns", shell=True, optional="muinpCUTrw"),
+    "unshare": _w("frckuZ", "RSGwl", "fork map-root-user map-current-user map-auto keep-caps mount-proc setgroups",
+                  "root wd setuid setgid propagation map-user map-group map-users map-groups load-interp monotonic boottime", shell=True, optional="muinpCUT"),
+    "bwrap": _w("", "", "unshare-all unshare-user unshare-pid unshare-net unshare-ipc unshare-uts die-with-parent new-session as-pid-1 share-net clearenv",
+                "uid gid hostname chdir unsetenv proc dev tmpfs dir lock-file remount-ro"),
+    "firejail": _w("", "", "quiet noprofile private net seccomp shell", "profile name"),
+    "proot": _w("0hvV", "rbqwik", "kill-on-exit link2symlink", "rootfs bind qemu cwd", shell=True),
+    "schroot": _w("pqv", "cnsupd", "preserve-environment", "chroot user directory shell", shell=True),
+    "systemd-run": _w("dGPqrSt", "EHMpu", "scope remain-after-exit send-sighup no-block wait collect quiet pty pipe shell "
+                      "user system same-dir no-ask-password slice-inherit ignore-failure",
+                      "unit property description slice service-type uid gid nice working-directory setenv "
+                      "machine host on-active on-boot on-calendar on-startup on-unit-active path-property timer-property"),
+    "flock": _w("nesxuoFv", "wE", "nonblock exclusive shared unlock close no-fork verbose nb", "timeout wait conflict-exit-code", operands=1),
+    "grc": _w("es", "c", "stderr stdout pty colour config"),
+    "ts": _w(),
+    "sshpass": _w("evVh", "fdpP"),
+    "annotate-output": _w("h"),
+    "dumb-init": _w("cv", "r", "single-child verbose", "rewrite"),
+    "tini": _w("sgvwlh", "pe"),
+    "catatonit": _w("gP"),
+    "uftrace": _w("", "", operands=1),
+    "runsv": _w(),
+    "linux-user-chroot": _w("", "", operands=1),
+    "trickle": _w("s", "dutlLwWnp"),
+    "nocache": _w("", "n"),
+    "nocorrect": _w(), "noglob": _w(),
+    "detach": _w(), "start": _w(),
+    "ssh-agent": _w("acDdks", "EOPt"),
+    "msgfilter": _w("hiPEFsnV", "dDioNwp", "no-escape escape indent strict no-wrap sort-output sort-by-file keep-header newline properties-input", "input output-file directory", escapes=True),
+    "openvt": _w("eflsuvw", "c", "exec force login switch user verbose wait", "console", escapes=True),
+    "dtach": _w("", "", operands=2, escapes=True),
+    "sg": _w(operands=1, text="c", shell=True),
+    "ld.so": _w("", "", "list verify inhibit-cache", "library-path inhibit-rpath audit preload argv0 glibc-hwcaps-mask glibc-hwcaps-prepend"),
+}  # fmt: skip
+"""Facts from the programs' manuals. What is not listed makes the command a doubt."""
+
+_LOADER = re.compile(r"ld(?:-linux[^/]*|-musl[^/]*|64|-[0-9.]+)?\.so(?:\.[0-9]+)?\Z")
+
+
+def wrapper_of(name: str) -> Wrapper | None:
+    """The wrapper with that name; the dynamic loader has many."""
+    return WRAPPERS.get("ld.so" if _LOADER.match(name) else name)
+
+
+def unwrap(name: str, wrapper: Wrapper, args: list[str], state: State, flow: Flow) -> Findings:
+    """The command inside."""
+    findings = Findings(reads=[], captures=True)
+    if wrapper.escapes:
+        findings.does.add(Deed.SHELL)
+    if name == "dtach":
+        return _dtach(args, flow, findings)
+    split = leading(wrapper.options, args)
+    if split.unknown is not None:
+        findings.doubt = f"the option {split.unknown} of {name} is not looked through"
+    if split.has(*wrapper.quiet) and not (
+        name == "sudo" and split.has("u", "user") and not split.has("l", "v")
+    ):
+        return findings
+    operands = 0 if name == "runcon" and split.options else wrapper.operands
+    at = split.first + operands
+    if name in {"taskset", "chrt", "ionice", "prlimit"} and split.has("p", "pid"):
+        return findings
+    if wrapper.operands and args[split.first + wrapper.operands :][:1] == ["--"]:
+        at += 1
+    if name == "timeout" and args[split.first : split.first + 1] == ["--"]:
+        at += 1
+    findings.reads = [
+        FileRead(resolved(value, state.folder)) for _, value in split.options if value and "/" in value
+    ]
+    if any(WORDS in word for word in args[:at]):
+        findings.doubt = f"what {name} runs is not known"
+    at = _assignments(wrapper, args, at, findings)
+    inner = args[at:]
+    if name == "sudo" and split.has("e", "edit"):
+        findings.reads = [FileRead(resolved(arg, state.folder)) for arg in inner]
+        return findings
+    if name == "flock" and inner[:1] in (["-c"], ["--command"]):
+        findings.texts.append((" ".join(inner[1:2]), flow.stdin))
+        return findings
+    _inner(name, wrapper, inner, split.has("i", "login", "s", "shell", "S"), flow, findings)
+    return findings
+
+
+def _inner(
+    name: str, wrapper: Wrapper, inner: list[str], wants_shell: bool, flow: Flow, findings: Findings
+) -> None:
+    if name == "rlwrap" and inner[:1] == ["-c"]:
+        inner = inner[1:]
+    if name in {"sg"} and inner[:1] == ["-c"]:
+        findings.texts.append((" ".join(inner[1:]), flow.stdin))
+    elif inner and wrapper.joined:
+        findings.texts += [(text, flow.stdin) for text in inner]
+    elif inner:
+        findings.run(inner, flow.stdin)
+    elif wrapper.shell or wants_shell:
+        findings.does.add(Deed.SHELL)
+
+
+def _assignments(wrapper: Wrapper, args: list[str], at: int, findings: Findings) -> int:
+    while wrapper.assignments and at < len(args) and ASSIGNMENT.match(args[at]):
+        findings.assigns.append(args[at])
+        at += 1
+    return at
+
+
+def _dtach(args: list[str], flow: Flow, findings: Findings) -> Findings:
+    rest = args[2:]
+    while rest and re.match(r"-[EezrR]", rest[0]):
+        rest = rest[2 if rest[0] in {"-e", "-r"} else 1 :]
+    findings.run(rest, flow.stdin)
+    return findings
+
+
+_ENV = Options("i0v", "uCSa", names("ignore-environment null debug list-signal-handling help version"),
+               names("unset chdir split-string argv0 block-signal default-signal ignore-signal"))  # fmt: skip
+
+
+def env(args: list[str], state: State, flow: Flow) -> Findings:
+    """`env`, with the words of `-S`, which are read again."""
+    findings = Findings(reads=[], captures=True)
+    for _ in range(20):
+        if args[:1] == ["-"]:
+            args = ["-i", *args[1:]]
+        split = leading(_ENV, args)
+        strings = split.values("S", "split-string")
+        if not strings:
+            break
+        inner, text = args[split.first :], strings[-1]
+        if not known(text) or "$" in text:
+            findings.doubt = "the words that env splits are not known"
+        try:
+            args = [*shlex.split(re.sub(r"\\[_c]", " ", text)), *inner]
+        except ValueError:
+            findings.doubt = "the words that env splits are not known"
+            return findings
+    if split.unknown is not None:
+        findings.doubt = f"the option {split.unknown} of env is not looked through"
+    at = split.first
+    while at < len(args) and (ASSIGNMENT.match(args[at]) or (at == split.first and args[at] == "-")):
+        if "=" in args[at]:
+            findings.assigns.append(args[at])
+        at += 1
+    findings.run(args[at:], flow.stdin)
+    return findings
+
+
+_SU = Options("mpPlf", "cgGsTw", names("login preserve-environment pty fast help version"),
+              names("command session-command group supp-group shell whitelist-environment"))  # fmt: skip
+
+
+def su(name: str, args: list[str], state: State, flow: Flow) -> Findings:
+    """`su` and `runuser`, whose options may stand behind the user."""
+    findings = Findings(reads=[], captures=True)
+    options: list[tuple[str, str | None]] = []
+    rest, operands = list(args), []
+    spec = (
+        Options(_SU.flags, _SU.valued + "u", _SU.long_flags, _SU.long_valued | {"user"})
+        if name == "runuser"
+        else _SU
+    )
+    while rest:
+        if rest[0] == "-":
+            options.append(("l", None))
+            rest = rest[1:]
+        elif rest[0] == "--":
+            operands += rest[1:]
+            break
+        elif rest[0].startswith("-"):
+            split = leading(spec, rest)
+            options += split.options
+            if split.unknown is not None:
+                findings.doubt = f"the option {split.unknown} of {name} is not looked through"
+            taken = rest[: split.first]
+            rest = rest[split.first :]
+            if taken[-1:] == ["--"]:
+                operands += rest
+                break
+            if name == "runuser" and any(option in {"u", "user"} for option, _ in options):
+                operands += rest
+                break
+        else:
+            operands.append(rest[0])
+            rest = rest[1:]
+    given = dict(options)
+    texts = [value for option, value in options if option in {"c", "command", "session-command"} and value]
+    if {"help", "version"} & set(given):
+        return findings
+    if name == "runuser" and {"u", "user"} & set(given):
+        findings.run(operands, flow.stdin)
+    elif texts:
+        findings.texts += [(text, flow.stdin) for text in texts]
+    elif len(operands) > 1:
+        findings.run(["sh", *operands[1:]], flow.stdin)
+    elif flow.stdin.terminal or (flow.stdin.text is None and not flow.writes):
+        findings.does.add(Deed.SHELL)
+        if not flow.stdin.terminal:
+            findings.doubt = f"{name} runs its input, which is not known"
+    else:
+        findings.texts.append((flow.stdin.rest or "", Input()))
+    return findings
