@@ -99,6 +99,10 @@ class Screen:
         """The text: `rows` lines, each exactly `cols` columns wide (a wide character counts two)."""
         return ["".join([cell.text for cell in row.cells]) for row in self._terminal.buffer]
 
+    def columns(self, row: int) -> list[str]:
+        """One row by columns: a character with its marks; empty: the right half of a wide character."""
+        return [cell.text for cell in self._terminal.buffer[row].cells]
+
     def cells(self, row: int) -> list[Run]:
         """One row for a renderer: runs of one style, left to right, screen-wide reverse applied."""
         runs = self._terminal.buffer[row].runs()

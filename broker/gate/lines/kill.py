@@ -1,0 +1,49 @@
+"""Taking a refused line back: which keys, in which order, and the proof that it is gone.
+
+Never a CR, and no key is trusted to work: a user can rebind or undefine all of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from broker.gate.lines.picture import Start, around_cursor, read
+from broker.gate.lines.ruling import Ruling
+from recorder.screen import Screen
+
+INTERRUPT = b"\x03"
+DISCARD = b"\x05\x15"
+"""To the end of the line, and discard backwards: the whole line in editors and in cooked terminals."""
+
+
+@dataclass(slots=True)
+class Killing:
+    """One refused line on its way out. `interrupt_first`: where the key that interrupts does no harm."""
+
+    ruling: Ruling
+    text: str
+    start: Start | None
+    interrupt_first: bool
+    secret: bool = False
+    _left: list[bytes] = field(init=False)
+    _before: str = ""
+
+    def __post_init__(self) -> None:
+        self._left = [INTERRUPT, DISCARD] if self.interrupt_first else [DISCARD, INTERRUPT]
+
+    def next(self, screen: Screen) -> bytes | None:
+        """The keys to try now; None: all were tried."""
+        self._before = around_cursor(screen)
+        return self._left.pop(0) if self._left else None
+
+    def proven(self, screen: Screen) -> bool:
+        """True if nothing of the line stands behind the prompt any more."""
+        after = around_cursor(screen)
+        if self.secret:
+            return after != self._before or screen.cursor.x == 0
+        if self.start is not None:
+            reading = read(screen, self.start)
+            if reading.text is not None and (self.start.prompt.strip() or reading.text != self._before):
+                return not reading.text.strip()
+        gone = "".join(self.text.split())
+        return after != self._before and bool(gone) and gone not in "".join(after.split())

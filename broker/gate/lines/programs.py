@@ -1,0 +1,38 @@
+"""What an accepted line is about to start, as far as the gate's states depend on it."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+
+FULL_SCREEN = frozenset(
+    "vi vim vim.basic vim.tiny nvim view vimdiff rvim ex emacs nano pico joe mcedit mc less more most man "
+    "top htop btop atop glances nmon iotop iftop watch git journalctl systemctl dialog whiptail tig ranger "
+    "nnn ncdu lnav crontab visudo vipw vigr sudoedit info pinfo w3m lynx links elinks bat delta fzf".split()
+)
+"""Programs whose own keys are no command lines, as long as they have the alternate screen."""
+
+SHELLS = frozenset("sh bash dash ash zsh fish ksh ksh93 mksh rbash busybox".split())
+_STARTS_SHELL = SHELLS | frozenset("su ssh script exec chroot nsenter unshare docker podman kubectl oc lxc machinectl pkexec doas sg newgrp login setpriv runuser nix-shell env".split())
+_WORD = re.compile(r"[^\s;|&()<>'\"`]+")
+_SUDO_SHELL = re.compile(r"(?:^|\s)sudo\s.*(?:-\w*[is]\w*|--login|--shell)(?:\s|$)")
+
+
+def names(line: str) -> set[str]:
+    """Last parts of all words: a superset of the programs it could start."""
+    return {posixpath.basename(word) for word in _WORD.findall(line)}
+
+
+def takes_screen(line: str) -> bool:
+    """True if a program known to use the whole screen is named."""
+    return not names(line).isdisjoint(FULL_SCREEN)
+
+
+def starts_shell(line: str) -> bool:
+    """True if another shell could come up."""
+    return not names(line).isdisjoint(_STARTS_SHELL) or bool(_SUDO_SHELL.search(line))
+
+
+def reads_script(command: bytes) -> bool:
+    """True if a command is a shell that could read lines from its input: exec of a shell."""
+    return not names(command.decode("utf-8", "replace")).isdisjoint(_STARTS_SHELL - {"env"})
