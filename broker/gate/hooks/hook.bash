@@ -1,21 +1,18 @@
 # Enter is bound to three private keys: expand history, report and wait for the answer, then accept or not.
 # @P@st: 1 an authorised line runs, 0 nothing is authorised, 2 our own code runs. @P@ar: 1 at a prompt.
-@P@s=0 @P@st=1 @P@ar=0 @P@z=('') @P@h= @P@v=1
-@P@m() { printf '\033]5522;@N@;@L@;%s;%d;%q\007' "$1" "$@P@s" "$2" >/dev/tty; }
+@P@s=0 @P@st=1 @P@ar=0 @P@z=('') @P@h= @P@v=1 @P@g=0
+@P@m() { printf '\033]5522;@N@;@L@;%s;%d;%q\007' "$1" "${3:-$@P@s}" "$2" >/dev/tty; }
 @P@a() {
   local IFS= x b= v=n
-  ((++@P@s))
-  @P@m "$1" "$2"
+  @P@m "$1" "$2" "$3"
   while read -rs -d $'\036' -t 900 x </dev/tty; do
     case $x in
-      "@N@;@L@;$@P@s;"*) v=${x##*;}; break;;
+      "@N@;@L@;$3;"*) v=${x##*;}; break;;
       *) b+=$x;;
     esac
   done
-  @P@m B "$b"
-  [[ $v == y ]] && return 0
-  [[ $v == i ]] && return 2
-  return 1
+  @P@m B "$b" "$3"
+  [[ $v == y ]]
 }
 @P@b() {
   local k
@@ -29,14 +26,11 @@
     ((@P@st == 2)) && @P@st=0
     return 0
   fi
-  @P@a L "$READLINE_LINE"
+  @P@a L "$READLINE_LINE" $((++@P@s))
   case $? in
     0) @P@b accept-line
        [[ $- == *H* ]] && @P@h=1 && set +H
        @P@st=1;;
-    1) READLINE_LINE= READLINE_POINT=0
-       @P@b '""'
-       @P@st=0;;
     *) READLINE_LINE= READLINE_POINT=0
        @P@b '""'
        @P@st=0
@@ -53,7 +47,7 @@
 @P@d() {
   case $1 in @P@e|@P@q) @P@st=2; return 0;; esac
   [[ -n ${COMP_LINE+x} ]] && return 0
-  @P@a D "$1"
+  @P@a D "$1" $((++@P@g + 1000000))
 }
 @P@p() {
   local e=$?
@@ -86,8 +80,8 @@
     history -d "${1%\*}" || break
   done
 }
-@P@1='\[\033]5522;@N@;@L@;P;0;\007\]${@P@z[(@P@st=0)*(@P@ar=1)]}'
-@P@2='\[\033]5522;@N@;@L@;C;0;\007\]${@P@z[(@P@st=0)*(@P@ar=1)]}'
+@P@1='\[\033]5522;@N@;@L@;P;$@P@s;\007\]${@P@z[(@P@st=0)*(@P@ar=1)]}'
+@P@2='\[\033]5522;@N@;@L@;C;$@P@s;\007\]${@P@z[(@P@st=0)*(@P@ar=1)]}'
 @P@0='\033]5522;@N@;@L@;X;0;\007${@P@z[@P@ar=0]}'
 @P@u
 if [[ $(declare -p PROMPT_COMMAND 2>/dev/null) == 'declare -a'* ]]; then

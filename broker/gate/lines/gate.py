@@ -14,8 +14,9 @@ from enum import Enum, StrEnum
 from broker.gate.lines import picture
 from broker.gate.lines.boot import ANSWER_LATEST, PROMPT_LATEST, PROMPT_QUIET, PROMPT_SHOWN_QUIET, Boot, Step
 from broker.gate.lines.doings import Doing, Fact, Refused, Restore, ToClient, ToTarget, Wake
+from broker.gate.lines.foreign import handed_over, reads_no_shell, screen_escape
 from broker.gate.lines.keys import Key, KeyReader, Kind
-from broker.gate.lines.kill import Killing
+from broker.gate.lines.kill import Killing, remains
 from broker.gate.lines.marks import Mark, MarkScanner, unquoted
 from broker.gate.lines.programs import starts_shell, takes_screen
 from broker.gate.lines.ruling import ALLOWED, Candidate, JudgeLine, Ruling, Source, Word
@@ -103,6 +104,8 @@ class LineGate:
         self._levels = 0
         self._serials: dict[int, int] = {}
         self._level = 0
+        self._entering = 0
+        """Serial of a line whose shell asked for leave to report it."""
         self._accepted = setup.running
         self._reported = ""
         """Lines reported and allowed since the last prompt: a continuation is judged with them."""
@@ -266,7 +269,7 @@ class LineGate:
         elif mark.kind == "X":
             self._place = Place.RUNNING
         elif mark.kind == "E":
-            self._serials[mark.level] = mark.serial
+            self._serials[mark.level] = self._entering = mark.serial
             self._send(self._frame(mark, "r"))
         elif mark.kind in "LD":
             self._report(mark, t)
@@ -278,8 +281,8 @@ class LineGate:
             self._wait = None
 
     def _prompt(self, mark: Mark, t: int) -> None:
-        if self._waits(Why.ACK) or self._boot is not None:
-            return
+        if self._waits(Why.ACK) or self._boot is not None or mark.serial != self._serials[mark.level]:
+            return  # an editor draws the prompt of the last line again when that line was accepted
         held = self._wait.key if self._wait is not None and self._waits(Why.SETTLE) else None
         self._place, self._level, self._poison, self._nestable = Place.PROMPT, mark.level, "", False
         if mark.kind == "P":
@@ -292,9 +295,10 @@ class LineGate:
 
     def _report(self, mark: Mark, t: int) -> None:
         """A line (L) or a command that no reported line stands behind (D), and the shell waits."""
-        if mark.serial < self._serials[mark.level] or not mark.serial:
-            return
-        self._serials[mark.level] = mark.serial + 1
+        if mark.kind == "L":
+            if mark.serial <= self._serials[mark.level] and mark.serial != self._entering:
+                return
+            self._serials[mark.level], self._entering = mark.serial, 0
         self._place, self._level = Place.ASKED, mark.level
         text = unquoted(mark.payload)
         whole = f"{self._reported}\n{text}" if self._reported and mark.kind == "L" else text
@@ -311,6 +315,7 @@ class LineGate:
         else:
             self._verdict = b"i" if self._reported and mark.kind == "L" else b"n"
             self._reported = ""
+            self._drop_lines()
             self._refuse(ruling, text, None)
         self._send(self._frame(mark, self._verdict.decode()))
         self._hold(Wait(Why.ACK, t, t + ACK_LATEST))
@@ -326,7 +331,6 @@ class LineGate:
             self._hold(Wait(Why.ANSWER, t, t + SETTLE_LATEST, QUIET))
         else:
             self._place = Place.PROMPT
-            self._drop_lines()
 
     def _frame(self, mark: Mark, answer: str) -> bytes:
         return f"\x1e{self._setup.nonce};{mark.level};{mark.serial};{answer}\x1e".encode()
@@ -439,7 +443,7 @@ class LineGate:
     def _screen_key(self, key: Key, t: int) -> None:
         """Enter in an editor or pager: only what goes to a shell from there is a line."""
         row = picture.cursor_row(self._view.sync()).strip()
-        command = shell_escape(row)
+        command = screen_escape(row)
         ruling = self._rule([Candidate(command, Source.ROWS)]) if command else ALLOWED
         if command:
             self._note(command, Source.ROWS, False, ruling)
@@ -455,8 +459,13 @@ class LineGate:
 
     def _decide(self, evidence: Evidence, key: Key, t: int) -> None:
         candidates = list(evidence.candidates)
+        if self._poison and not remains(self._poison, picture.around_cursor(self._view.sync())):
+            self._poison = ""
         if self._poison:
             candidates += [Candidate(self._poison + c.text, c.source, c.secret) for c in candidates]
+        if reads_no_shell(self._accepted):
+            inner = [(text, c) for c in candidates for text in handed_over(c.text)]
+            candidates += [Candidate(text, c.source, c.secret) for text, c in inner]
         blank = evidence.agreed and not any(c.text.strip() for c in candidates)
         ruling = ALLOWED if blank else self._rule(candidates)
         if ruling.allowed and not evidence.readable and not blank:
@@ -497,6 +506,7 @@ class LineGate:
 
     def _kill(self, ruling: Ruling, evidence: Evidence, t: int) -> None:
         """Take the line back from the program that has it, and make sure that it is gone."""
+        self._drop_lines()
         if self._pasting:
             self._send(b"\x1b[201~")
             self._dropping = True
@@ -539,7 +549,6 @@ class LineGate:
         overlay = self._full_screen()
         repaint = None if overlay else picture.repaint(screen)
         self._refuse(killing.ruling, "" if killing.secret else killing.text, repaint, overlay)
-        self._drop_lines()
 
     def _refuse(self, ruling: Ruling, line: str, repaint: bytes | None, overlay: bool = False) -> None:
         if line.isprintable() and not overlay:
@@ -584,16 +593,3 @@ class LineGate:
     def _done(self) -> list[Doing]:
         out, self._out = self._out, []
         return out
-
-
-def shell_escape(row: str) -> str:
-    """What a row of an editor or pager would hand to a shell (`:!cmd`, `:r !cmd`, `!cmd`, `:term cmd`)."""
-    if row[:1] not in (":", "!", "|"):
-        return ""
-    if row[:1] == "|":
-        return row[2:].strip()
-    head, bang, rest = row.partition("!")
-    if bang:
-        return rest.strip()
-    word, _, rest = head.lstrip(":").strip().partition(" ")
-    return rest.strip() if word.startswith("te") and "terminal".startswith(word) else ""

@@ -43,7 +43,13 @@ class Killing:
             return after != self._before or screen.cursor.x == 0
         if self.start is not None:
             reading = read(screen, self.start)
-            if reading.text is not None and (self.start.prompt.strip() or reading.text != self._before):
-                return not reading.text.strip()
-        gone = "".join(self.text.split())
-        return after != self._before and bool(gone) and gone not in "".join(after.split())
+            if reading.text is not None and not reading.text.strip():
+                return True
+        return after != self._before and not remains(self.text, after)
+
+
+def remains(text: str, row: str) -> bool:
+    """True if any part of the text that could be told apart still stands on the row."""
+    words = [word for word in text.split() if len(word) > 2] or ["".join(text.split())]
+    squeezed = "".join(row.split())
+    return any(word in squeezed for word in words)
