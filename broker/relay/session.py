@@ -10,6 +10,8 @@ from typing import Any
 import structlog
 
 from broker.gate.lines.gate import LineGate, Setup
+from broker.gate.lines.piped import PipedGate
+from broker.gate.lines.programs import reads_commands
 from broker.model import exits
 from broker.model.access import Grant
 from broker.model.errors import BartizanError, CannotRecord
@@ -23,7 +25,7 @@ from broker.services.recordings import Picture, RecordingService, SessionRecordi
 from broker.services.sessions import SessionService
 from broker.session.actions import Close
 from broker.session.core import SessionCore, Terms
-from broker.session.lines import GatedLines, strictest
+from broker.session.lines import GatedLines, Lines, PipedLines, strictest
 from broker.session.notices import Voice
 
 log = structlog.get_logger()
@@ -157,13 +159,17 @@ class Sessions:
             self._lines(grant, client, voice),
         )
 
-    def _lines(self, grant: Grant, client: ClientSide, voice: Voice) -> GatedLines | None:
+    def _lines(self, grant: Grant, client: ClientSide, voice: Voice) -> Lines | None:
         """The line gate of a session, where one is wanted."""
         judge = self._service.line_judge(grant)
         target, terminal = grant.target, client.terminal
         wanted = target.gateable and (target.gate is Gate.ON or judge(b"true") is not None)
-        if not wanted or terminal is None:
+        if not wanted:
             return None
+        if terminal is None:
+            command = _command(grant)
+            reads = command is None or reads_commands(command.decode("utf-8", "replace"))
+            return PipedLines(PipedGate(strictest(judge)), voice) if reads else None
         setup = Setup(
             cols=terminal.window.cols or 80,
             rows=terminal.window.rows or 24,

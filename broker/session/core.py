@@ -45,7 +45,7 @@ from broker.session.events import (
     TargetSignalled,
     TimerFired,
 )
-from broker.session.lines import TIMER, GatedLines
+from broker.session.lines import TIMER, Lines
 from broker.session.notices import Voice
 
 SECOND = 1_000_000
@@ -61,7 +61,7 @@ class Terms:
     longest: int | None
     banner: str = ""
     """First line for the user of an interactive session; empty: none."""
-    lines: GatedLines | None = None
+    lines: Lines | None = None
     """Holds command lines until they were judged; None: what the user types passes as it is."""
 
 
@@ -107,7 +107,7 @@ class SessionCore:
                 actions.append(SetTimer("warn", self._terms.longest - WARN_BEFORE))
             actions.append(SetTimer("longest", self._terms.longest))
         if (lines := self._terms.lines) is not None:
-            actions += lines.perform(lines.gate.start(0))
+            actions += lines.start(0)
         return actions
 
     def handle(self, event: Event, t: int) -> list[Action]:
@@ -121,16 +121,18 @@ class SessionCore:
     def _client_bytes(self, event: ClientBytes, t: int) -> list[Action]:
         self._last_traffic = t
         if (lines := self._terms.lines) is not None:
-            return [RecordInput(event.data), *lines.perform(lines.gate.keys(event.data, t))]
+            return [RecordInput(event.data), *lines.client(event.data, t)]
         return [RecordInput(event.data), SendTarget(event.data)]
 
     def _client_eof(self, event: ClientEof, t: int) -> list[Action]:
+        if (lines := self._terms.lines) is not None:
+            return lines.eof(t)
         return [EofTarget()]
 
     def _target_bytes(self, event: TargetBytes, t: int) -> list[Action]:
         self._last_traffic = t
-        if (lines := self._terms.lines) is not None and not event.stderr:
-            return lines.perform(lines.gate.output(event.data, t))
+        if (lines := self._terms.lines) is not None:
+            return lines.target(event.data, event.stderr, t)
         return [RecordOutput(event.data, event.stderr), SendClient(event.data, event.stderr)]
 
     def _target_eof(self, event: TargetEof, t: int) -> list[Action]:
@@ -138,7 +140,7 @@ class SessionCore:
 
     def _resized(self, event: Resized, t: int) -> list[Action]:
         if self._terms.lines is not None:
-            self._terms.lines.gate.resized(event.cols, event.rows)
+            self._terms.lines.resized(event.cols, event.rows)
         return [
             RecordResize(event.cols, event.rows),
             ResizeTarget(event.cols, event.rows, event.width, event.height),
@@ -156,7 +158,8 @@ class SessionCore:
     # ------------------------------------------------------------ ends
 
     def _target_exited(self, event: TargetExited, t: int) -> list[Action]:
-        self._exit = Close(event.status, "exit")
+        lines = self._terms.lines
+        self._exit = Close(event.status if lines is None else lines.status(event.status), "exit")
         return []
 
     def _target_signalled(self, event: TargetSignalled, t: int) -> list[Action]:
@@ -189,7 +192,7 @@ class SessionCore:
     def _timer(self, event: TimerFired, t: int) -> list[Action]:
         if event.name == TIMER:
             lines = self._terms.lines
-            return [] if lines is None else lines.perform(lines.gate.wake(t))
+            return [] if lines is None else lines.wake(t)
         if event.name == "warn":
             return self._warn("this session ends in 1 minute: its longest time is reached")
         if event.name == "longest":

@@ -27,10 +27,15 @@ MS = 1000
 QUIET = 60 * MS
 SETTLE_LATEST = 400 * MS
 REPORT_LATEST = 1000 * MS
+ODD_REPORT_LATEST = 250 * MS
+"""For keys that accept a line in some editors only."""
 ACK_LATEST = 3000 * MS
 KILL_LATEST = 600 * MS
 OVERLAY_TIME = 5000 * MS
 MAX_QUEUE = 1 << 20
+ENTERS = frozenset({b"\r", b"\n"})
+META_ENTERS = frozenset({b"\x1b\r", b"\x1b\n"})
+"""Put a line break into the line, in zsh and fish; where they accept it, the shell reports it all the same."""
 _UP = frozenset({b"\x1b[A", b"\x1bOA"})
 _PASTE_ON = b"\x1b[?2004h"
 _UNCLEAR = "this line cannot be read for sure: press Ctrl-U and type it again"
@@ -107,6 +112,8 @@ class LineGate:
         self._entering = 0
         """Serial of a line whose shell asked for leave to report it."""
         self._accepted = setup.running
+        self._accepted_at = ""
+        """The prompt that line was typed at, where no shell reported it."""
         self._reported = ""
         """Lines reported and allowed since the last prompt: a continuation is judged with them."""
         self._pasting = self._literal = self._dropping = False
@@ -218,8 +225,9 @@ class LineGate:
     def _prompt_key(self, key: Key, t: int) -> None:
         """The shell reports what this key accepts."""
         self._send(key.raw)
-        if key.kind is Kind.ACCEPT and not self._pasting and not self._literal:
-            self._hold(Wait(Why.REPORT, t, t + REPORT_LATEST, key=key))
+        if key.kind is not Kind.ACCEPT or self._pasting or self._literal or key.full in META_ENTERS:
+            return
+        self._hold(Wait(Why.REPORT, t, t + (REPORT_LATEST if key.full in ENTERS else ODD_REPORT_LATEST), key=key))
 
     def _reader_key(self, key: Key, t: int) -> None:
         """Some other program reads, or a shell that does not report."""
@@ -311,6 +319,7 @@ class LineGate:
             self._verdict = b"y"
             if mark.kind == "L":
                 self._reported = whole if len(whole) < 1 << 16 else text
+            self._accepted_at = ""
             self._expect(text if mark.kind == "D" else whole)
         else:
             self._verdict = b"i" if self._reported and mark.kind == "L" else b"n"
@@ -393,7 +402,7 @@ class LineGate:
         self._wait = None
         if wait.why is Why.BOOT:
             self._boot_over(t)
-        elif wait.why is Why.REPORT and wait.key is not None and wait.key.full in (b"\r", b"\n"):
+        elif wait.why is Why.REPORT and wait.key is not None and wait.key.full in ENTERS:
             ping = f"\x1e{self._setup.nonce};{self._level};0;q\x1e"
             self._send(ping.encode())
             self._hold(Wait(Why.PONG, t, t + REPORT_LATEST))
@@ -480,11 +489,11 @@ class LineGate:
 
     def _accept(self, evidence: Evidence, key: Key, t: int) -> None:
         self._send(key.raw)
-        if self._pasting and key.full in (b"\r", b"\n"):
+        if self._pasting and key.full in ENTERS:
             self._typing.accepted(evidence.text)
             return
         if evidence.text.strip() and not evidence.silent:
-            self._expect(evidence.text)
+            self._expect_below(evidence.text)
         self._typing.accepted("" if evidence.silent else evidence.text)
         self._hold(Wait(Why.ANSWER, t, t + SETTLE_LATEST, QUIET))
 
@@ -492,6 +501,14 @@ class LineGate:
         """An accepted line is about to run."""
         self._accepted = line
         self._nestable = starts_shell(line)
+
+    def _expect_below(self, line: str) -> None:
+        """The same for a line of a program that reads: it does not end a REPL, the old prompt does."""
+        prompt = self._typing.start.prompt if self._typing.start is not None else ""
+        if reads_no_shell(self._accepted) and prompt != self._accepted_at:
+            return
+        self._accepted_at = prompt
+        self._expect(line)
 
     def _rule(self, candidates: list[Candidate]) -> Ruling:
         return self._judge(candidates)

@@ -33,6 +33,16 @@ def starts_shell(line: str) -> bool:
     return not names(line).isdisjoint(_STARTS_SHELL) or bool(_SUDO_SHELL.search(line))
 
 
-def reads_script(command: bytes) -> bool:
-    """True if a command is a shell that could read lines from its input: exec of a shell."""
-    return not names(command.decode("utf-8", "replace")).isdisjoint(_STARTS_SHELL - {"env"})
+def reads_commands(command: str) -> bool:
+    """True if a command is a shell that takes its commands from its input: no script and no `-c`."""
+    if _SUDO_SHELL.search(command):
+        return True
+    words = command.split()
+    for at, word in enumerate(words):
+        if posixpath.basename(word) in SHELLS | {"su"}:
+            options = [text for text in words[at + 1 :] if text.startswith("-") and text != "-"]
+            operands = [text for text in words[at + 1 :] if not text.startswith("-")]
+            short = "".join(text[1:] for text in options if not text.startswith("--"))
+            if "s" in short or ("c" not in short and (not operands or word.endswith("su"))):
+                return True
+    return False
