@@ -169,7 +169,7 @@ class GatedLines:
         ruling = refused.ruling
         rule = f" (rule {ruling.rule})" if ruling.rule else ""
         word, glyph = ("BLOCKED", "denied") if ruling.word is Word.DENY else ("NOT SENT", "held")
-        text = f"{ruling.reason}{rule}. Nothing was run."
+        text = f"{ruling.reason}{rule}. Nothing sent."
         if refused.overlay:
             data = self.voice.overlay(glyph, word, text)
         else:

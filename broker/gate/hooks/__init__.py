@@ -46,5 +46,6 @@ def injection(shell: str, nonce: str, level: int, tag: str) -> bytes:
     """The lines that hook the shell; they begin with a blank so that histories can leave them out."""
     script = _SCRIPTS[shell].replace("@N@", nonce).replace("@L@", str(level)).replace("@P@", tag)
     packed = base64.b64encode(gzip.compress(script.encode(), 9, mtime=0)).decode()
-    first = " setopt hist_ignore_space\r" if shell == "zsh" else ""
-    return f'{first} eval "$(printf %s {packed} | base64 -d | gzip -d)"\r'.encode()
+    # zsh forgets a line that begins with a blank only when the next one has come.
+    first, last = (" setopt hist_ignore_space\r", f" {tag}0\r") if shell == "zsh" else ("", "")
+    return f'{first} eval "$(printf %s {packed} | base64 -d | gzip -d)"\r{last}'.encode()

@@ -61,7 +61,9 @@ typeset -g @P@s=0 @P@ok= @P@g=0
   [[ ${widgets[zle-line-finish]} == user:* && ${widgets[zle-line-finish]} != *@P@f ]] && zle -A zle-line-finish @P@o
   zle -N zle-line-finish @P@f
 }
-zle -N @P@q
-@P@w
-precmd_functions+=(@P@p)
-@P@m R zsh
+@P@0() {
+  zle -N @P@q
+  @P@w
+  precmd_functions+=(@P@p)
+  @P@m R zsh
+}

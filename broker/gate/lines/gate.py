@@ -20,7 +20,7 @@ from broker.gate.lines.kill import Killing, remains
 from broker.gate.lines.marks import Mark, MarkScanner, unquoted
 from broker.gate.lines.programs import starts_shell, takes_screen
 from broker.gate.lines.ruling import ALLOWED, Candidate, JudgeLine, Ruling, Source, Word
-from broker.gate.lines.typing import Evidence, Typing, continues, in_heredoc
+from broker.gate.lines.typing import Evidence, Typing, readings
 from broker.gate.lines.view import LazyScreen
 
 MS = 1000
@@ -123,7 +123,7 @@ class LineGate:
         self._recall = ""
         self._nestable = starts_shell(setup.running)
         self._tail = b""
-        self._output_at = 0
+        self._output_at = self._key_at = 0
         self._overlay_until: int | None = None
 
     # ------------------------------------------------------------ what others see
@@ -235,7 +235,9 @@ class LineGate:
             self._hold(Wait(Why.SETTLE, t, t + SETTLE_LATEST, QUIET, key))
             self._look_again(t)
             return
-        self._typing.take(key, self._view.sync() if self._typing.fresh else None)
+        look = self._typing.fresh or self._output_at > self._key_at
+        self._typing.take(key, self._view.sync() if look else None)
+        self._key_at = t
         self._send(key.raw)
 
     # ------------------------------------------------------------ output
@@ -310,9 +312,7 @@ class LineGate:
         self._place, self._level = Place.ASKED, mark.level
         text = unquoted(mark.payload)
         whole = f"{self._reported}\n{text}" if self._reported and mark.kind == "L" else text
-        candidates = [Candidate(whole, Source.HOOK)]
-        if whole is not text and not in_heredoc(self._reported):
-            candidates.append(Candidate(text, Source.HOOK))
+        candidates = [Candidate(one, Source.HOOK) for one in readings(whole)]
         ruling = self._rule(candidates) if text.strip() else ALLOWED
         self._note(text, Source.HOOK, True, ruling)
         if ruling.allowed:
@@ -528,11 +528,13 @@ class LineGate:
             self._send(b"\x1b[201~")
             self._dropping = True
         at_prompt = self._place in (Place.UNHOOKED, Place.LOST) and not takes_screen(self._accepted)
+        prompt = self._typing.start.prompt.rstrip() if self._typing.start is not None else ""
         interrupt = (
             bool(self._typing.earlier) or self._typing.cooked.pushed or evidence.silent
-            or (at_prompt and self._typing.start is not None and self._typing.start.prompt.rstrip()[-1:] in "$#%>")
-        )
-        self._killing = Killing(ruling, evidence.text, self._typing.start, interrupt, evidence.silent)
+            or (at_prompt and prompt.endswith(("$", "#", "%", ">")))
+        )  # fmt: skip
+        erase = len(self._poison) + len(evidence.text)
+        self._killing = Killing(ruling, evidence.text, self._typing.start, interrupt, erase, evidence.silent)
         self._next_kill(t)
 
     def _next_kill(self, t: int) -> None:
@@ -540,7 +542,7 @@ class LineGate:
         assert killing is not None, "there is a line to kill"
         keys = killing.next(self._view.sync())
         if keys is None:
-            self._poison = "" if killing.secret else killing.text
+            self._poison = "" if killing.secret else (self._poison + killing.text)[-4096:]
             self._out.append(Fact("gate-poisoned", {}))
             self._tell_killed(killing, t)
             return

@@ -15,6 +15,10 @@ INTERRUPT = b"\x03"
 DISCARD = b"\x05\x15"
 """To the end of the line, and discard backwards: the whole line in editors and in cooked terminals."""
 
+ERASE = b"\x7f"
+SPARE = 16
+MOST_ERASED = 4096
+
 
 @dataclass(slots=True)
 class Killing:
@@ -24,12 +28,15 @@ class Killing:
     text: str
     start: Start | None
     interrupt_first: bool
+    erase: int
+    """How many characters to erase one by one where nothing else works."""
     secret: bool = False
     _left: list[bytes] = field(init=False)
     _before: str = ""
 
     def __post_init__(self) -> None:
-        self._left = [INTERRUPT, DISCARD] if self.interrupt_first else [DISCARD, INTERRUPT]
+        first = [INTERRUPT, DISCARD] if self.interrupt_first else [DISCARD, INTERRUPT]
+        self._left = [*first, ERASE * min(self.erase + SPARE, MOST_ERASED)]
 
     def next(self, screen: Screen) -> bytes | None:
         """The keys to try now; None: all were tried."""

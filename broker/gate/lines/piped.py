@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from broker.gate.lines.doings import Doing, Fact, Refused, ToTarget
 from broker.gate.lines.ruling import ALLOWED, Candidate, JudgeLine, Ruling, Source, Word
-from broker.gate.lines.typing import continues, in_heredoc
+from broker.gate.lines.typing import continues, readings
 
 LONGEST = 1 << 20
 
@@ -45,15 +45,12 @@ class PipedGate:
         return self._line(rest, last=True) if (rest or self._earlier) and not self.refused else []
 
     def _line(self, line: bytes, last: bool) -> list[Doing]:
-        alone = line.decode("utf-8", "replace").rstrip("\r\n")
         whole = (self._earlier + line).decode("utf-8", "replace").rstrip("\r\n")
         if continues(whole) and not last and len(whole) < LONGEST:
             # Nothing of a line goes out before its end is known: the shell would act on the first half.
             self._earlier += line
             return []
-        candidates = [Candidate(whole, Source.STREAM)]
-        if whole != alone and not in_heredoc(self._earlier.decode("utf-8", "replace")):
-            candidates.append(Candidate(alone, Source.STREAM))
+        candidates = [Candidate(one, Source.STREAM) for one in readings(whole)]
         ruling = self._judge(candidates) if whole.strip() else ALLOWED
         sent, self._earlier = self._earlier + line, b""
         fact = Fact(

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from broker.gate.lines.keys import Key, Kind
+from broker.gate.lines.keys import Key
 from broker.gate.lines.picture import Reading, Start, read, start_of
+from broker.gate.lines.programs import starts_shell
 from broker.gate.lines.ruling import Candidate, Source
-from broker.gate.lines.typed import CookedLine, EditorLine, decoded
+from broker.gate.lines.typed import CookedLine, EditorLine
 from recorder.screen import Screen
 
 MOST_SUFFIXES = 40
+MOST_LINES = 200
 _WORD_START = re.compile(r"(?<![^\s$#%>:|;&(`'\"])[^\s]")
 _HEREDOC = re.compile(r"<<-?\s*[\"']?\w")
 
@@ -44,19 +46,22 @@ class Typing:
         """No key of this line has been sent yet."""
         self.earlier = ""
         """Lines accepted before that this one goes on with."""
-        self._shown: list[str] = []
-        """Characters typed and not taken back, as far as that is known."""
+        self._stale = ""
+        """Keys that went to a program which took them for itself, it seems; the line may hold them yet."""
 
     def take(self, key: Key, screen: Screen | None) -> None:
-        """A key is about to be sent. `screen`: up to date, needed for the first key of a line."""
-        if self.fresh and screen is not None:
-            self.start = start_of(screen)
-            self.fresh = False
+        """A key is about to be sent. `screen`: up to date; None: nothing came since the last key."""
+        if screen is not None:
+            if self.fresh:
+                self.start, self.fresh = start_of(screen), False
+            elif self._taken_away(screen):
+                self._stale = (self._stale + self.editor.text)[-4096:]
+                self.editor.clear()
+                self.cooked.clear()
+                self.start = start_of(screen)
         self.editor.take(key)
         self.cooked.take(key)
-        if key.kind is Kind.TEXT:
-            self._shown += decoded(key.full)
-        elif key.full in (b"\x03", b"\x1c", b"\x1a"):
+        if key.full in (b"\x03", b"\x1c", b"\x1a"):
             self.next_line()
             self.earlier = ""
 
@@ -64,7 +69,17 @@ class Typing:
         """The line has ended: the next key begins another."""
         self.editor.clear()
         self.cooked.clear()
-        self.start, self.fresh, self._shown = None, True, []
+        self.start, self.fresh, self._stale = None, True, ""
+
+    def _taken_away(self, screen: Screen) -> bool:
+        """True if what was typed so far left no trace while something else was printed. Only characters are
+        given up like that: what a key of unknown effect brought into the line may not be forgotten."""
+        typed = self.editor.text
+        if not self.editor.known or not typed.strip() or self.start is None:
+            return False
+        reading = read(screen, self.start)
+        moved = (screen.cursor.x, screen.cursor.y) != (self.start.x, self.start.y)
+        return moved and (reading.text is None or not _subsequence(typed, reading.text))
 
     def accepted(self, text: str) -> None:
         """The line went out; the next one may go on with it."""
@@ -105,11 +120,10 @@ class Typing:
         return min(known, key=len) if known else ""
 
     def _joined(self, text: str, source: Source, secret: bool = False) -> tuple[Candidate, ...]:
-        alone = Candidate(text, source, secret)
-        if not self.earlier:
-            return (alone,)
-        whole = Candidate(f"{self.earlier}\n{text}", source, secret)
-        return (whole,) if in_heredoc(self.earlier) else (whole, alone)
+        found = [Candidate(one, source, secret) for one in readings(text, self.earlier)]
+        if self._stale and text.strip():
+            found.append(Candidate(self._stale + text, Source.KEYS, secret))
+        return tuple(found)
 
 
 def same(typed: str, shown: str) -> bool:
@@ -132,6 +146,21 @@ def suffixes(row: str) -> list[str]:
     return list(dict.fromkeys(found))[:MOST_SUFFIXES]
 
 
+def is_data(earlier: str) -> bool:
+    """True if the next line is inside a quote or here-document that no shell reads: data, not a command."""
+    return (in_heredoc(earlier) or bool(_open_quote(earlier)[0])) and not starts_shell(earlier)
+
+
+def readings(text: str, earlier: str = "") -> list[str]:
+    """A line as a shell gets it: with the lines it goes on with, and each line in it that is no data."""
+    whole = f"{earlier}\n{text}" if earlier else text
+    found = [whole]
+    if "\n" in whole:
+        lines = whole.split("\n")[:MOST_LINES]
+        found += [line for at, line in enumerate(lines) if not is_data("\n".join(lines[:at]))]
+    return list(dict.fromkeys(found))
+
+
 def in_heredoc(text: str) -> bool:
     """True if the text has begun a here-document: what follows is its body."""
     return bool(_HEREDOC.search(text))
@@ -139,12 +168,18 @@ def in_heredoc(text: str) -> bool:
 
 def continues(text: str) -> bool:
     """True if a shell would ask for more: a quote is open, a here-document begun, or it ends in `\\`."""
+    quote, escaped = _open_quote(text)
+    return bool(quote) or escaped or (in_heredoc(text) and not _heredoc_ended(text))
+
+
+def _open_quote(text: str) -> tuple[str, bool]:
+    """The quote that is open at the end, and whether the text ends in a backslash that acts."""
     quote, at = "", 0
     while at < len(text):
         char = text[at]
         if char == "\\" and quote != "'":
             if at + 1 == len(text):
-                return True
+                return quote, True
             at += 1
         elif quote:
             quote = "" if char == quote else quote
@@ -155,7 +190,7 @@ def continues(text: str) -> bool:
             if at < 0:
                 break
         at += 1
-    return bool(quote) or (in_heredoc(text) and not _heredoc_ended(text))
+    return quote, False
 
 
 def _heredoc_ended(text: str) -> bool:
