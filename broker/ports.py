@@ -124,7 +124,7 @@ class PolicyEngine(Protocol):
         """Never raises: doubt is a denial with its reason."""
 
     def judge_line(self, request: AccessRequest, line: bytes) -> Judgement | None:
-        """A line typed in a session that `request` opened; None where no rule is about lines. Never raises."""
+        """A line typed in a session that `request` opened; None: no rule is about lines. Never raises."""
 
 
 class TargetDirectory(Protocol):

@@ -13,7 +13,15 @@ from broker.gate.lines.ruling import ALLOWED, Candidate, JudgeLine, Ruling, Word
 from broker.model import exits
 from broker.model.access import Verdict
 from broker.model.command import Judgement
-from broker.session.actions import Action, EofTarget, RecordEvent, RecordOutput, SendClient, SendTarget, SetTimer
+from broker.session.actions import (
+    Action,
+    EofTarget,
+    RecordEvent,
+    RecordOutput,
+    SendClient,
+    SendTarget,
+    SetTimer,
+)
 from broker.session.notices import Voice, inert
 
 JudgeBytes = Callable[[bytes], Judgement | None]
@@ -104,7 +112,7 @@ class PipedLines:
             elif isinstance(doing, Refused):
                 code = "E-DENIED" if doing.ruling.word is Word.DENY else "E-HELD"
                 rule = f" (rule {doing.ruling.rule})" if doing.ruling.rule else ""
-                text = f"{doing.ruling.reason}{rule}: {shown(doing.line)}. This line and what follows was not run"
+                text = f"{doing.ruling.reason}{rule}. Nothing is run from here on: {shown(doing.line)}"
                 notice = self.voice.say("denied", code, text)
                 said = RecordEvent("notice", {"text": notice.decode("utf-8", "replace").strip()})
                 actions += (said, SendClient(notice, stderr=True), EofTarget())

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-GLYPHS = {"live": ("●", "*"), "denied": ("■", "#"), "held": ("►", ">"), "ended": ("■", "#"), "warning": ("▲", "!")}
+GLYPHS = {
+    "live": ("●", "*"),
+    "denied": ("■", "#"),
+    "held": ("►", ">"),
+    "ended": ("■", "#"),
+    "warning": ("▲", "!"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +38,9 @@ class Voice:
     def overlay(self, glyph: str, word: str, text: str) -> bytes:
         """A notice on the last row, over a full-screen program; the cursor stays where it is. With a bell."""
         mark = GLYPHS[glyph][0 if self.utf8 else 1]
-        return self._encoded(f"\x1b7\x1b[999;1H\x1b[0;7m\x1b[2K{mark} {word}  {inert(text)[:70]}\x1b[0m\x1b8\a")
+        return self._encoded(
+            f"\x1b7\x1b[999;1H\x1b[0;7m\x1b[2K{mark} {word}  {inert(text)[:70]}\x1b[0m\x1b8\a"
+        )
 
     def _encoded(self, text: str) -> bytes:
         return text.encode() if self.utf8 else text.encode("ascii", "replace")

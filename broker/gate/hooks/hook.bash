@@ -4,6 +4,7 @@
 @P@m() { printf '\033]5522;@N@;@L@;%s;%d;%q\007' "$1" "${3:-$@P@s}" "$2" >/dev/tty; }
 @P@a() {
   local IFS= x b= v=n
+  ((${#2} > 16000)) && set -- "$1" $'\001too-long' "$3"
   @P@m "$1" "$2" "$3"
   while read -rs -d $'\036' -t 900 x </dev/tty; do
     case $x in

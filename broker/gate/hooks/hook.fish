@@ -20,7 +20,11 @@ function @P@r
     bind -M @P@w \x1e"@N@;@L@;$@P@s;n"\x1e @P@n
     bind -M @P@w \x1e"@N@;@L@;$@P@s;i"\x1e @P@n
     set -g @P@t (commandline -b | string collect)
-    @P@m L "$@P@t"
+    if test (string length -- "$@P@t") -gt 16000
+        @P@m L \001too-long
+    else
+        @P@m L "$@P@t"
+    end
 end
 function @P@g
     for v in y n i

@@ -7,7 +7,9 @@ import re
 from broker.gate.lines.programs import names
 
 _STRING = re.compile(r"'([^'\\]*(?:\\.[^'\\]*)*)'|\"([^\"\\]*(?:\\.[^\"\\]*)*)\"")
-_META = re.compile(r"(?:\\!|^\s*[!.]?(?:system|shell|sh)\b|^\s*!|\bprogram\s+)\s*(.*)", re.IGNORECASE | re.DOTALL)
+_META = re.compile(
+    r"(?:\\!|^\s*[!.]?(?:system|shell|sh)\b|^\s*!|\bprogram\s+)\s*(.*)", re.IGNORECASE | re.DOTALL
+)
 _PROGRAMS = re.compile(
     r"(?:python|ipython|perl|ruby|irb|node|php|lua|psql|mysql|mariadb|sqlite|gdb|bc|ftp|sftp|R\Z|tclsh|scala|jshell|ghci)"
 )
@@ -19,7 +21,7 @@ def reads_no_shell(line: str) -> bool:
 
 
 def handed_over(line: str) -> list[str]:
-    """Texts inside the line that could be run by a shell: string literals, and what follows `\\!` or `system`."""
+    """Texts in the line that a shell could run: string literals, what follows `\\!` or `system`."""
     found = [single or double for single, double in _STRING.findall(line)]
     if match := _META.search(line):
         found.append(match[1].rstrip(" ;"))
@@ -27,7 +29,7 @@ def handed_over(line: str) -> list[str]:
 
 
 def screen_escape(row: str) -> str:
-    """What a row of an editor or pager would hand to a shell (`:!cmd`, `:r !cmd`, `!cmd`, `|m cmd`, `:term cmd`)."""
+    """What a row of an editor or pager would hand to a shell: `:r !cmd`, `!cmd`, `|m cmd`, `:term cmd`."""
     if row[:1] not in (":", "!", "|"):
         return ""
     if row[:1] == "|":

@@ -41,7 +41,7 @@ class Key:
 
 
 class KeyReader:
-    """Splits input into keys. Text comes in runs; a sequence that is cut is given as a PART, then the rest."""
+    """Splits input into keys. Text comes in runs; a cut sequence is given as a PART, then the rest."""
 
     def __init__(self) -> None:
         self._part = b""

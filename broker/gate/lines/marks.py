@@ -16,7 +16,7 @@ LONGEST = 64 << 10
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """`kind` is one letter: P prompt, X exec, L line, D second net, B bounce, R ready, V versions, T tamper."""
+    """`kind`: one letter, which `reporting` and the hooks agree on. `payload`: as it was quoted."""
 
     level: int
     kind: str

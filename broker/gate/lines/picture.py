@@ -163,9 +163,7 @@ def repaint(screen: Screen) -> bytes:
 
 def last_row(screen: Screen) -> bytes:
     """Bytes that draw the last row again, wherever the cursor is."""
-    return (
-        f"\x1b7\x1b[{screen.rows};1H\x1b[0m\x1b[2K".encode() + _painted(screen, screen.rows - 1) + b"\x1b8"
-    )
+    return f"\x1b7\x1b[{screen.rows};1H\x1b[0m\x1b[2K".encode() + _painted(screen, screen.rows - 1) + b"\x1b8"
 
 
 def _right(columns: int) -> str:

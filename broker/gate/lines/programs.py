@@ -6,14 +6,90 @@ import posixpath
 import re
 
 FULL_SCREEN = frozenset(
-    "vi vim vim.basic vim.tiny nvim view vimdiff rvim ex emacs nano pico joe mcedit mc less more most man "
-    "top htop btop atop glances nmon iotop iftop watch git journalctl systemctl dialog whiptail tig ranger "
-    "nnn ncdu lnav crontab visudo vipw vigr sudoedit info pinfo w3m lynx links elinks bat delta fzf".split()
+    [
+        "vi",
+        "vim",
+        "vim.basic",
+        "vim.tiny",
+        "nvim",
+        "view",
+        "vimdiff",
+        "rvim",
+        "ex",
+        "emacs",
+        "nano",
+        "pico",
+        "joe",
+        "mcedit",
+        "mc",
+        "less",
+        "more",
+        "most",
+        "man",
+        "top",
+        "htop",
+        "btop",
+        "atop",
+        "glances",
+        "nmon",
+        "iotop",
+        "iftop",
+        "watch",
+        "git",
+        "journalctl",
+        "systemctl",
+        "dialog",
+        "whiptail",
+        "tig",
+        "ranger",
+        "nnn",
+        "ncdu",
+        "lnav",
+        "crontab",
+        "visudo",
+        "vipw",
+        "vigr",
+        "sudoedit",
+        "info",
+        "pinfo",
+        "w3m",
+        "lynx",
+        "links",
+        "elinks",
+        "bat",
+        "delta",
+        "fzf",
+    ]
 )
 """Programs whose own keys are no command lines, as long as they have the alternate screen."""
 
-SHELLS = frozenset("sh bash dash ash zsh fish ksh ksh93 mksh rbash busybox".split())
-_STARTS_SHELL = SHELLS | frozenset("su ssh script exec chroot nsenter unshare docker podman kubectl oc lxc machinectl pkexec doas sg newgrp login setpriv runuser nix-shell env".split())
+SHELLS = frozenset(["sh", "bash", "dash", "ash", "zsh", "fish", "ksh", "ksh93", "mksh", "rbash", "busybox"])
+_STARTS_SHELL = SHELLS | frozenset(
+    [
+        "su",
+        "ssh",
+        "script",
+        "exec",
+        "chroot",
+        "nsenter",
+        "unshare",
+        "docker",
+        "podman",
+        "kubectl",
+        "oc",
+        "lxc",
+        "machinectl",
+        "pkexec",
+        "doas",
+        "sg",
+        "newgrp",
+        "login",
+        "setpriv",
+        "runuser",
+        "nix-shell",
+        "env",
+    ]
+)
 _WORD = re.compile(r"[^\s;|&()<>'\"`]+")
 _SUDO_SHELL = re.compile(r"(?:^|\s)sudo\s.*(?:-\w*[is]\w*|--login|--shell)(?:\s|$)")
 

@@ -112,7 +112,9 @@ class Typing:
         if typed or reading.text is None:
             found += [Candidate(text, Source.ROWS) for text in suffixes(reading.rows)]
         readable = seen and (bool(typed) or reading.text is not None)
-        return Evidence(tuple(found), False, False, readable, reading.why or "what was typed is not what shows")
+        return Evidence(
+            tuple(found), False, False, readable, reading.why or "what was typed is not what shows"
+        )
 
     def _kept(self) -> str:
         """Typed characters that should be on the screen: all of them where nothing could take one back."""
