@@ -91,6 +91,12 @@ class Screen:
         """Whether a mode is set: private 1, 5, 6, 7, 25, 69, 2004 and mouse modes, or ANSI 4 (insert), 20."""
         return (number << 5 if private else number) in self._terminal.mode
 
+    @property
+    def scrolls_plainly(self) -> bool:
+        """True between sequences and characters, where line feeds at the bottom scroll the whole screen."""
+        plain = self._terminal.margins is None and not self.mode(6) and not self.mode(20, private=False)
+        return plain and not self._parser.pending() and self._decoder.getstate() == (b"", 0)
+
     def joined(self, row: int) -> bool:
         """True if `row` continues the row above it: the text was one line, wrapped by the terminal."""
         return self._terminal.buffer[row].joined

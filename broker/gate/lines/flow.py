@@ -11,7 +11,7 @@ from broker.gate.lines.keys import Key
 from broker.gate.lines.programs import starts_shell
 from broker.gate.lines.ruling import Candidate, JudgeLine, Ruling, Source
 from broker.gate.lines.typing import Typing
-from broker.gate.lines.view import LazyScreen
+from recorder.screen import LazyScreen
 
 MS = 1000
 QUIET = 60 * MS
