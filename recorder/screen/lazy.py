@@ -15,7 +15,9 @@ from recorder.screen.emulator import Screen
 LIMIT = 256 << 10
 """Bytes that are collected at most."""
 _WORTH = 8 << 10
-_WILD = re.compile(rb"\x1b(?!\[[0-9;:]*m|\[[0-2]?K)|[\x00-\x06\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f]|\xc2[\x80-\x9f]")
+_WILD = re.compile(
+    rb"\x1b(?!\[[0-9;:]*m|\[[0-2]?K)|[\x00-\x06\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f]|\xc2[\x80-\x9f]"
+)
 _SGR = re.compile(rb"\x1b\[[0-9;:]*m")
 
 

@@ -11,7 +11,17 @@ from hypothesis import strategies as st
 from recorder.screen import LazyScreen, Screen
 from recorder.screen import lazy as module
 
-TAME = [b"text ", b"\xe6\x97\xa5\xe6\x9c\xac", b"\x1b[31m", b"\x1b[0;1m", b"\x1b[m", b"\x1b[K", b"\t", b"\r", b"\x08"]
+TAME = [
+    b"text ",
+    b"\xe6\x97\xa5\xe6\x9c\xac",
+    b"\x1b[31m",
+    b"\x1b[0;1m",
+    b"\x1b[m",
+    b"\x1b[K",
+    b"\t",
+    b"\r",
+    b"\x08",
+]
 WILD = [
     b"\x1b[5A", b"\x1b[2;7H", b"\x1b[3;9r", b"\x1b[r", b"\x1b7", b"\x1b8", b"\x1b[?1049h", b"\x1b[?1049l",
     b"\x1b]0;title\x07", b"\x1b]0;never ended", b"\x1b\\", b"\x18", b"\x1b[?7l", b"\x1b[?7h", b"\x1b[4h",
@@ -65,7 +75,9 @@ def test_any_mixture(parts: list[bytes]) -> None:
 def test_bulk_output_is_skipped_not_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     lazy, fed = LazyScreen(80, 24), []
     real = Screen.feed
-    monkeypatch.setattr(module.Screen, "feed", lambda self, data: (fed.append(len(data)), real(self, data))[1])
+    monkeypatch.setattr(
+        module.Screen, "feed", lambda self, data: (fed.append(len(data)), real(self, data))[1]
+    )
     line = b"\x1b[32m2026-11-24\x1b[0m a line of a log, as long as they are\r\n"
     for _ in range(40_000):
         lazy.add(line)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, StrEnum
@@ -17,6 +18,8 @@ MS = 1000
 QUIET = 60 * MS
 """So long a silence means that an answer is complete."""
 SETTLE_LATEST = 400 * MS
+BURST_GAP = 3 * MS
+"""Input that comes so soon after other input belongs to it: a paste, not two things typed."""
 MAX_QUEUE = 1 << 20
 LONGEST_KEPT = 4096
 """Characters of a line that are kept beside the recording."""
@@ -82,8 +85,12 @@ class Flow:
         self.typing = Typing()
         self.place = Place.UNHOOKED
         self.wait: Wait | None = None
-        self.queue = bytearray()
-        """Input that waits for its turn."""
+        self.burst = bytearray()
+        """The rest of the input whose turn it is; what came in one piece with it is one burst."""
+        self.refused = False
+        """A line of this burst was refused."""
+        self._later: deque[bytearray] = deque()
+        self._input_at = -BURST_GAP
         self.out: list[Doing] = []
         self.pasting = self.dropping = False
         """Inside a bracketed paste; inside one of which the rest is dropped."""
@@ -98,6 +105,28 @@ class Flow:
         self.hooked = False
         """A shell of this session reports its lines."""
 
+    # ------------------------------------------------------------ input
+
+    def take(self, data: bytes, t: int) -> None:
+        """Input of the user, behind all that waits already."""
+        together, self._input_at = t - self._input_at < BURST_GAP, t
+        if together and self._later:
+            self._later[-1] += data
+        elif together and self.burst:
+            self.burst += data
+        else:
+            self._later.append(bytearray(data))
+        if len(self.burst) + sum(map(len, self._later)) > MAX_QUEUE:
+            self.burst.clear()
+            self._later.clear()
+            self.fact("input-dropped", why="too much input while a line was held")
+
+    def next_burst(self) -> bool:
+        """Make the next input the one whose turn it is; False if none waits."""
+        if not self.burst and self._later:
+            self.burst = self._later.popleft()
+        return bool(self.burst)
+
     # ------------------------------------------------------------ waiting
 
     def waits(self, *whys: Why) -> bool:
@@ -110,7 +139,8 @@ class Flow:
 
     def due(self, wait: Wait) -> int:
         """When the wait is over if nothing more comes."""
-        if wait.quiet is None:
+        answered = self.output_at > wait.since or wait.why is not Why.KILL
+        if wait.quiet is None or not answered:
             return wait.until
         return min(wait.until, max(self.output_at, wait.since) + wait.quiet)
 
@@ -158,8 +188,9 @@ class Flow:
 
     def drop_lines(self) -> None:
         """What came in one piece with a refused line and behind it does not run on its own."""
-        if b"\r" in self.queue or b"\n" in self.queue:
-            self.queue.clear()
+        self.refused = True
+        if b"\r" in self.burst or b"\n" in self.burst:
+            self.burst.clear()
 
     def expect(self, line: str, prompt: str = "") -> None:
         """An accepted line is about to run."""

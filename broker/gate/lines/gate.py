@@ -8,7 +8,7 @@ keys and the screen (`watching`). While the gate waits for something, input queu
 from __future__ import annotations
 
 from broker.gate.lines.doings import Doing, Wake
-from broker.gate.lines.flow import MAX_QUEUE, Flow, Place, Setup, Wait, Why
+from broker.gate.lines.flow import Flow, Place, Setup, Wait, Why
 from broker.gate.lines.keys import Key, KeyReader, Kind
 from broker.gate.lines.marks import Mark, MarkScanner
 from broker.gate.lines.reporting import Reporting
@@ -49,10 +49,7 @@ class LineGate:
     def keys(self, data: bytes, t: int) -> list[Doing]:
         """Input of the user. The nonce is never among it, so no answer to the shell can be typed."""
         flow = self._flow
-        flow.queue += data.replace(flow.setup.nonce.encode(), b"")
-        if len(flow.queue) > MAX_QUEUE:
-            flow.queue.clear()
-            flow.fact("input-dropped", why="too much input while a line was held")
+        flow.take(data.replace(flow.setup.nonce.encode(), b""), t)
         self._watching.end_overlay()
         self._drain(t)
         return self._done()
@@ -97,17 +94,23 @@ class LineGate:
     def _drain(self, t: int) -> None:
         """Pass on what has queued up, until something has to be waited for."""
         flow = self._flow
-        while flow.queue and flow.wait is None:
-            keys = self._reader.feed(bytes(flow.queue))
-            flow.queue.clear()
+        while flow.wait is None and flow.next_burst():
+            keys = self._reader.feed(bytes(flow.burst))
+            flow.burst.clear()
+            flow.refused = False
             for number, key in enumerate(keys):
                 self._key(key, t)
-                if flow.wait is not None or flow.queue:
-                    rest = b"".join(later.raw for later in keys[number + 1 :])
-                    if rest:
-                        self._reader = KeyReader()
-                        flow.queue += rest
+                if flow.wait is not None or flow.burst:
+                    self._put_back(keys[number + 1 :])
                     break
+
+    def _put_back(self, keys: list[Key]) -> None:
+        """These keys have to wait."""
+        if keys:
+            self._reader = KeyReader()
+            self._flow.burst += b"".join(key.raw for key in keys)
+        if self._flow.refused:
+            self._flow.drop_lines()
 
     def _key(self, key: Key, t: int) -> None:
         flow = self._flow
@@ -120,7 +123,7 @@ class LineGate:
         if key.kind is Kind.PASTE:
             flow.pasting = True
         if recall and key.full in _UP:
-            flow.queue += recall.encode()
+            flow.burst += recall.encode()
         elif flow.place is Place.PROMPT:
             self._reporting.key(key, t, self._literal)
         else:

@@ -266,7 +266,7 @@ class Reporting:
         if not flow.waits(Why.ACK):
             return
         flow.wait = None
-        flow.queue[:0] = unquoted(mark.payload).encode().replace(flow.setup.nonce.encode(), b"")
+        flow.burst[:0] = unquoted(mark.payload).encode().replace(flow.setup.nonce.encode(), b"")
         if self._verdict == "y":
             flow.place, flow.typing = Place.RUNNING, Typing()
             flow.hold(Wait(Why.ANSWER, t, t + SETTLE_LATEST, QUIET))
