@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 
-from broker.gate.lines.doings import Doing, Fact, Refused, ToClient, ToTarget, Wake
+from broker.gate.lines.doings import Doing, Fact, Refused, ToClient, ToTarget
 from broker.gate.lines.keys import Key
 from broker.gate.lines.programs import starts_shell
 from broker.gate.lines.ruling import Candidate, JudgeLine, Ruling, Source
@@ -20,6 +20,7 @@ QUIET = 60 * MS
 SETTLE_LATEST = 400 * MS
 BURST_GAP = 3 * MS
 """Input that comes so soon after other input belongs to it: a paste, not two things typed."""
+PASTE_END = b"\x1b[201~"
 MAX_QUEUE = 1 << 20
 LONGEST_KEPT = 4096
 """Characters of a line that are kept beside the recording."""
@@ -135,7 +136,6 @@ class Flow:
     def hold(self, wait: Wait) -> None:
         """From now on input queues up until this is over."""
         self.wait = wait
-        self.out.append(Wake(self.due(wait)))
 
     def due(self, wait: Wait) -> int:
         """When the wait is over if nothing more comes."""
@@ -189,7 +189,10 @@ class Flow:
     def drop_lines(self) -> None:
         """What came in one piece with a refused line and behind it does not run on its own."""
         self.refused = True
-        if b"\r" in self.burst or b"\n" in self.burst:
+        end = self.burst.find(PASTE_END) if self.pasting else -1
+        if end >= 0:
+            del self.burst[:end]
+        elif b"\r" in self.burst or b"\n" in self.burst:
             self.burst.clear()
 
     def expect(self, line: str, prompt: str = "") -> None:

@@ -30,6 +30,8 @@ class LineGate:
         self._marks = MarkScanner(setup.nonce)
         self._reader = KeyReader()
         self._literal = False
+        self._armed: int | None = None
+        """The time of the last `Wake` that has not come yet."""
 
     @property
     def state(self) -> str:
@@ -78,15 +80,12 @@ class LineGate:
 
     def wake(self, t: int) -> list[Doing]:
         """The time that a `Wake` named has come."""
+        self._armed = None
         self._watching.end_overlay(t)
         wait = self._flow.wait
-        if wait is not None:
-            due = self._flow.due(wait)
-            if t < due:
-                self._flow.out.append(Wake(due))
-            else:
-                self._over(wait, t)
-                self._drain(t)
+        if wait is not None and t >= self._flow.due(wait):
+            self._over(wait, t)
+            self._drain(t)
         return self._done()
 
     # ------------------------------------------------------------ inside
@@ -145,5 +144,13 @@ class LineGate:
             self._watching.killed(t)
 
     def _done(self) -> list[Doing]:
-        out, self._flow.out = self._flow.out, []
+        """What was asked for, and when to be woken: early is harmless, late is not."""
+        flow = self._flow
+        times = [] if flow.wait is None else [flow.due(flow.wait)]
+        if self._watching.overlay_until is not None:
+            times.append(self._watching.overlay_until)
+        if times and (self._armed is None or min(times) < self._armed):
+            self._armed = min(times)
+            flow.out.append(Wake(self._armed))
+        out, flow.out = flow.out, []
         return out

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from broker.gate.lines.picture import Start, around_cursor, read
+from broker.gate.lines.picture import Start, around_cursor, is_at, read, start_of
 from broker.gate.lines.ruling import Ruling
 from recorder.screen import Screen
 
@@ -33,6 +33,8 @@ class Killing:
     secret: bool = False
     _left: list[bytes] = field(init=False)
     _before: str = ""
+    _visible: bool = False
+    """The line could be seen before; else its absence afterwards proves nothing."""
 
     def __post_init__(self) -> None:
         first = [INTERRUPT, DISCARD] if self.interrupt_first else [DISCARD, INTERRUPT]
@@ -41,6 +43,7 @@ class Killing:
     def next(self, screen: Screen) -> bytes | None:
         """The keys to try now; None: all were tried."""
         self._before = around_cursor(screen)
+        self._visible = self._visible or remains(self.text, self._before)
         return self._left.pop(0) if self._left else None
 
     def proven(self, screen: Screen) -> bool:
@@ -48,11 +51,17 @@ class Killing:
         after = around_cursor(screen)
         if self.secret:
             return after != self._before or screen.cursor.x == 0
-        if self.start is not None:
-            reading = read(screen, self.start)
-            if reading.text is not None and not reading.text.strip():
-                return True
-        return after != self._before and not remains(self.text, after)
+        if not self._visible:
+            return False
+        if after == self._before:
+            return False
+        if self.start is not None and is_at(screen, self.start):
+            return True
+        reading = read(screen, self.start or start_of(screen))
+        if reading.text is None:
+            return False
+        known_place = self.start is not None and bool(self.start.prompt.strip())
+        return not reading.text.strip() or (not known_place and not remains(self.text, after))
 
 
 def remains(text: str, row: str) -> bool:

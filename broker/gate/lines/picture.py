@@ -35,7 +35,8 @@ def start_of(screen: Screen) -> Start:
     cursor = screen.cursor
     columns = screen.columns(cursor.y)
     x = screen.cols if cursor.wraps else cursor.x
-    return Start(cursor.y, x, "".join(columns[:x]), "".join(columns[x:]).strip())
+    aligned = any(text != " " for text in columns[-2:])  # a right prompt ends at the right edge
+    return Start(cursor.y, x, "".join(columns[:x]), "".join(columns[x:]).strip() if aligned else "")
 
 
 def read(screen: Screen, start: Start | None) -> Reading:
@@ -57,6 +58,13 @@ def around_cursor(screen: Screen) -> str:
         top -= 1
     bottom = _last_joined(screen, bottom)
     return "".join(_row(screen, y) for y in range(top, bottom + 1)).rstrip()
+
+
+def is_at(screen: Screen, start: Start) -> bool:
+    """True if the cursor stands right behind the prompt that the start had, with nothing after it."""
+    columns, x = screen.columns(screen.cursor.y), screen.cursor.x
+    after = "".join(columns[x:]).strip()
+    return bool(start.prompt.strip()) and "".join(columns[:x]) == start.prompt and after in ("", start.right)
 
 
 def cursor_row(screen: Screen) -> str:

@@ -130,7 +130,7 @@ class Reporting:
         assert boot is not None, "only a shell that is being hooked is given up"
         self.boot, flow.wait = None, None
         flow.place = Place.RUNNING if flow.hooked else Place.UNHOOKED
-        flow.show(b"\r\x1b[K" + bytes(boot.swallowed))
+        flow.show(b"\r\x1b[K" + bytes(boot.swallowed).replace(boot.nonce.encode(), b"..."))
         flow.typing = Typing()
         flow.fact("gate-unhooked", why=why)
 

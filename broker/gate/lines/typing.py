@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from broker.gate.lines.keys import Key
+from broker.gate.lines.keys import Key, Kind
 from broker.gate.lines.picture import Reading, Start, read, start_of
 from broker.gate.lines.programs import starts_shell
 from broker.gate.lines.ruling import Candidate, Source
@@ -44,6 +44,8 @@ class Typing:
         self.start: Start | None = None
         self.fresh = True
         """No key of this line has been sent yet."""
+        self.plain = True
+        """Nothing but characters was typed: once all of them show, no echo is missing."""
         self.earlier = ""
         """Lines accepted before that this one goes on with."""
         self._stale = ""
@@ -61,15 +63,21 @@ class Typing:
                 self.start = start_of(screen)
         self.editor.take(key)
         self.cooked.take(key)
+        self.plain = self.plain and key.kind is Kind.TEXT
         if key.full in (b"\x03", b"\x1c", b"\x1a"):
             self.next_line()
-            self.earlier = ""
+            self.plain, self.earlier = False, ""
+
+    @property
+    def everything(self) -> str:
+        """All that was typed since the last line, also what a program seems to have taken for itself."""
+        return self._stale + (self.cooked.text or self.editor.text)
 
     def next_line(self) -> None:
         """The line has ended: the next key begins another."""
         self.editor.clear()
         self.cooked.clear()
-        self.start, self.fresh, self._stale = None, True, ""
+        self.start, self.fresh, self.plain, self._stale = None, True, True, ""
 
     def _taken_away(self, screen: Screen) -> bool:
         """True if what was typed so far left no trace while something else was printed. Only characters are
@@ -123,7 +131,7 @@ class Typing:
 
     def _joined(self, text: str, source: Source, secret: bool = False) -> tuple[Candidate, ...]:
         found = [Candidate(one, source, secret) for one in readings(text, self.earlier)]
-        if self._stale and text.strip():
+        if self._stale:
             found.append(Candidate(self._stale + text, Source.KEYS, secret))
         return tuple(found)
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from broker.gate.lines import picture
-from broker.gate.lines.doings import Restore, Wake
-from broker.gate.lines.flow import MS, QUIET, SETTLE_LATEST, Flow, Place, Wait, Why
+from broker.gate.lines.doings import Restore
+from broker.gate.lines.flow import MS, PASTE_END, QUIET, SETTLE_LATEST, Flow, Place, Wait, Why
 from broker.gate.lines.foreign import handed_over, reads_no_shell, screen_escape
 from broker.gate.lines.keys import Key, Kind
 from broker.gate.lines.kill import INTERRUPT, Killing, remains
@@ -15,7 +15,7 @@ from broker.gate.lines.typing import Evidence
 KILL_LATEST = 600 * MS
 OVERLAY_TIME = 5000 * MS
 LONGEST_POISON = 4096
-PASTE_END = b"\x1b[201~"
+INTERRUPTS = frozenset({b"\x03", b"\x1c", b"\x1a"})
 UNCLEAR = "this line cannot be read for sure: press Ctrl-U and type it again"
 
 
@@ -28,7 +28,11 @@ class Watching:
         self._killing: Killing | None = None
         self._poison = ""
         """Refused text that could not be taken back: the program may still have it."""
-        self._overlay_until: int | None = None
+        self._carried = ""
+        """Text that an interrupt should have ended, and the prompt in front of it."""
+        self._carried_at = ""
+        self.overlay_until: int | None = None
+        """When the notice over a full-screen program goes."""
 
     def key(self, key: Key, t: int) -> None:
         """A key for the program."""
@@ -37,10 +41,20 @@ class Watching:
             flow.hold(Wait(Why.SETTLE, t, t + SETTLE_LATEST, QUIET, key))
             self.look_again(t)
             return
+        if key.full in INTERRUPTS:
+            self._interrupted()
         look = flow.typing.fresh or flow.output_at > self._key_at
         flow.typing.take(key, flow.view.sync() if look else None)
         self._key_at = t
         flow.send(key.raw)
+
+    def _interrupted(self) -> None:
+        """The key should end the line, but it may have been rebound: the text is kept in mind while it shows."""
+        typing = self._flow.typing
+        text = typing.everything
+        if text.strip():
+            self._carried = (self._carried + text)[-LONGEST_POISON:]
+            self._carried_at = typing.start.prompt if typing.start is not None else ""
 
     def look_again(self, t: int) -> None:
         """If keys and screen agree by now, there is nothing to wait for."""
@@ -52,7 +66,7 @@ class Watching:
             self._screen_key(wait.key, t)
             return
         evidence = flow.typing.evidence(flow.view.sync())
-        if evidence.agreed:
+        if evidence.agreed and (flow.typing.plain or t - max(flow.output_at, self._key_at) >= QUIET):
             flow.wait = None
             self._decide(evidence, wait.key, t)
 
@@ -81,13 +95,12 @@ class Watching:
 
     def _overlay(self, ruling: Ruling, line: str, t: int) -> None:
         self._flow.refuse(ruling, line, None, overlay=True)
-        self._overlay_until = t + OVERLAY_TIME
-        self._flow.out.append(Wake(self._overlay_until))
+        self.overlay_until = t + OVERLAY_TIME
 
     def end_overlay(self, t: int | None = None) -> None:
         """Draw what the notice covered: at the next key, or when its time is over."""
-        if self._overlay_until is not None and (t is None or t >= self._overlay_until):
-            self._overlay_until = None
+        if self.overlay_until is not None and (t is None or t >= self.overlay_until):
+            self.overlay_until = None
             self._flow.out.append(Restore(picture.last_row(self._flow.view.sync())))
 
     # ------------------------------------------------------------ judging
@@ -110,14 +123,22 @@ class Watching:
     def _with_more(self, candidates: list[Candidate]) -> list[Candidate]:
         """Also what could still stand in front of the line, and what in it would reach a shell."""
         flow = self._flow
-        if self._poison and not remains(self._poison, picture.around_cursor(flow.view.sync())):
-            self._poison = ""
-        if self._poison:
-            candidates += [Candidate(self._poison + one.text, one.source, one.secret) for one in candidates]
+        if self._carried and self._begins_anew():
+            self._carried = ""
+        if before := self._poison + self._carried:
+            candidates += [Candidate(before + one.text, one.source, one.secret) for one in candidates]
         if reads_no_shell(flow.accepted):
             inner = [(text, one) for one in candidates for text in handed_over(one.text)]
             candidates += [Candidate(text, one.source, one.secret) for text, one in inner]
         return candidates
+
+    def _begins_anew(self) -> bool:
+        """True if the line begins behind a prompt like that of the line before, and that one is not shown."""
+        start = self._flow.typing.start or picture.start_of(self._flow.view.sync())
+        if start.prompt == self._carried_at and start.prompt.strip():
+            return True
+        alike = start.prompt.rstrip()[-1:] == self._carried_at.rstrip()[-1:] != ""
+        return alike and not remains(self._carried, start.prompt)
 
     def _doubt(self, evidence: Evidence) -> Ruling:
         if self._flow.setup.pass_doubt:
@@ -128,6 +149,7 @@ class Watching:
     def _accept(self, evidence: Evidence, key: Key, t: int) -> None:
         flow = self._flow
         flow.send(key.raw)
+        self.forget()
         text = "" if evidence.silent else evidence.text
         if text.strip() and not flow.pasting:
             self._expect(text)
@@ -153,15 +175,18 @@ class Watching:
         prompt = typing.start.prompt.rstrip() if typing.start is not None else ""
         at_shell = flow.place in (Place.UNHOOKED, Place.LOST) and prompt.endswith(("$", "#", "%", ">"))
         interrupt = bool(typing.earlier) or typing.cooked.pushed or evidence.silent or at_shell
-        erase = len(self._poison) + len(evidence.text)
-        self._killing = Killing(ruling, evidence.text, typing.start, interrupt, erase, evidence.silent)
+        shown = [one.text for one in evidence.candidates if one.source is not Source.ROWS]
+        text = max([*shown, typing.everything], key=len)
+        erase = len(self._poison) + len(self._carried) + len(text)
+        self._killing = Killing(ruling, text, typing.start, interrupt, erase, evidence.silent)
         self._try(self._killing, t)
 
     def _try(self, killing: Killing, t: int) -> None:
         flow = self._flow
         keys = killing.next(flow.view.sync())
         if keys is None:
-            self._poison = "" if killing.secret else (self._poison + killing.text)[-LONGEST_POISON:]
+            left = "" if killing.secret else self._poison + self._carried + killing.text
+            self._poison, self._carried = left[-LONGEST_POISON:], ""
             flow.fact("gate-poisoned")
             self._tell(killing, t)
             return
@@ -176,7 +201,7 @@ class Watching:
         if killing is None:
             return
         if killing.proven(self._flow.view.sync()):
-            self._poison = ""
+            self.forget()
             self._tell(killing, t)
         else:
             self._try(killing, t)
@@ -192,5 +217,5 @@ class Watching:
             flow.refuse(killing.ruling, line, picture.repaint(flow.view.sync()))
 
     def forget(self) -> None:
-        """A hooked prompt: nothing is left of what other programs read."""
-        self._poison = ""
+        """Nothing of earlier lines is left."""
+        self._poison = self._carried = ""
