@@ -255,7 +255,7 @@ class PolicyEntry(Section):
         beyond = sorted(set(self.channels) - {Channel.EXEC, Channel.SHELL})
         if beyond:
             raise ValueError(
-                f"commands are judged on exec and shell: put {', '.join(beyond)} in a policy of its own"
+                f"commands are judged on exec and shell only: put {', '.join(beyond)} in a policy of its own"
             )
         allows = any(entry.allow for entry in commands)
         if allows and self.default is Choice.ALLOW:

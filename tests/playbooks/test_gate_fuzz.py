@@ -37,31 +37,23 @@ def test_lesson_7_no_bytes_raise(seed: int) -> None:
                 talk.wait(rng.choice([1, 70, 500, 4000]))
 
 
+PIECES = (
+    "forbidden", "forb", "idden", " x", "y", "\x7f", "\x15", "\r", "\r", "\n", ";", "\x03", "echo ", "\\",
+)  # fmt: skip
+NOISE = ("NOISE\r\n", "\x1b[2J\x1b[H", "$ ", "\x1b[?1049h", "\x1b[?7l", "\r")
+
+
 @pytest.mark.parametrize("seed", range(80))
-def test_no_forbidden_line_reaches_a_cooked_reader(seed: int) -> None:
-    """Random editing, noise and pieces: what the program reads never begins with the forbidden word."""
+@pytest.mark.parametrize("broken", [False, True])
+def test_no_forbidden_line_reaches_a_cooked_reader(seed: int, broken: bool) -> None:
+    """Random editing in pieces, either with a target that clears, switches and overwrites the screen at any
+    moment, or with keys that do not do what they should: nothing forbidden is read."""
     rng = random.Random(seed)
     talk = Conversation(cols=rng.choice([20, 40, 80]), rows=rng.choice([5, 24]))
-    shell = Cooked(talk, kill=rng.random() < 0.9, intr=rng.random() < 0.9)
-    pieces = [
-        "forbidden",
-        "forb",
-        "idden",
-        " x",
-        "y",
-        "\x7f",
-        "\x15",
-        "\r",
-        "\r",
-        "\n",
-        ";",
-        "\x03",
-        "echo ",
-        "\\",
-    ]
+    shell = Cooked(talk, kill=not broken or rng.random() < 0.5, intr=not broken or rng.random() < 0.5)
     for _ in range(60):
-        shell.type("".join(rng.choices(pieces, k=rng.randint(1, 5))))
-        if rng.random() < 0.1:
-            talk.hear(rng.choice(["NOISE\r\n", "\x1b[2J\x1b[H", "$ ", "\x1b[?1049h", "\x1b[?7l", "\r"]))
+        shell.type("".join(rng.choices(PIECES, k=rng.randint(1, 5))))
+        if not broken and rng.random() < 0.1:
+            talk.hear(rng.choice(NOISE))
     for line in shell.ran:
         assert not any(part.strip().startswith("forbidden") for part in line.split(";")), line

@@ -76,7 +76,7 @@
 } 2>/dev/null
 @P@u() {
   local x
-  while x=$(HISTTIMEFORMAT= history 1); [[ $x == *@N@* ]]; do
+  while x=$(HISTTIMEFORMAT= history 1); [[ $x == *@N@* || $x == *' | base64 -d | gzip -d)"' ]]; do
     set -- $x
     history -d "${1%\*}" || break
   done

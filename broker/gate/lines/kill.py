@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from broker.gate.lines.picture import Start, around_cursor, is_at, read, start_of
+from broker.gate.lines.picture import Start, around_cursor, behind, is_at, read
 from broker.gate.lines.ruling import Ruling
 from recorder.screen import Screen
 
@@ -26,6 +26,8 @@ class Killing:
 
     ruling: Ruling
     text: str
+    prompt: str
+    """What stands in front of a line that begins, as far as that is known."""
     start: Start | None
     interrupt_first: bool
     erase: int
@@ -56,11 +58,16 @@ class Killing:
         if after == self._before:
             return False
         if self.start is not None and is_at(screen, self.start):
-            return True
-        reading = read(screen, self.start or start_of(screen))
+            return not self.prompt.strip() or self.start.prompt == self.prompt
+        if self.prompt.strip() and after.startswith(self.prompt.rstrip()):
+            right = self.start.right if self.start is not None else ""
+            return behind(screen, self.prompt) in ("", right)
+        if self.start is None:
+            return False
+        reading = read(screen, self.start)
         if reading.text is None:
             return False
-        known_place = self.start is not None and bool(self.start.prompt.strip())
+        known_place = bool(self.start.prompt.strip())
         return not reading.text.strip() or (not known_place and not remains(self.text, after))
 
 

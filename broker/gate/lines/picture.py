@@ -60,6 +60,13 @@ def around_cursor(screen: Screen) -> str:
     return "".join(_row(screen, y) for y in range(top, bottom + 1)).rstrip()
 
 
+def behind(screen: Screen, prompt: str) -> str:
+    """What stands behind the prompt on the cursor's row and those joined to it; empty: nothing, or another
+    prompt stands there."""
+    rows, bare = around_cursor(screen), prompt.rstrip()
+    return rows[len(bare) :].strip() if bare and rows.startswith(bare) else ""
+
+
 def is_at(screen: Screen, start: Start) -> bool:
     """True if the cursor stands right behind the prompt that the start had, with nothing after it."""
     columns, x = screen.columns(screen.cursor.y), screen.cursor.x

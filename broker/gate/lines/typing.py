@@ -44,6 +44,10 @@ class Typing:
         self.start: Start | None = None
         self.fresh = True
         """No key of this line has been sent yet."""
+        self.prompt = ""
+        """What stood in front of the last line that began after another had gone out: all that comes behind
+        it on the row belongs to the line, whoever put it there."""
+        self._begins = True
         self.plain = True
         """Nothing but characters was typed: once all of them show, no echo is missing."""
         self.earlier = ""
@@ -56,6 +60,8 @@ class Typing:
         if screen is not None:
             if self.fresh:
                 self.start, self.fresh = start_of(screen), False
+                if self._begins:
+                    self.prompt, self._begins = self.start.prompt, False
             elif self._taken_away(screen):
                 self._stale = (self._stale + self.editor.text)[-4096:]
                 self.editor.clear()
@@ -94,6 +100,7 @@ class Typing:
         whole = f"{self.earlier}\n{text}" if self.earlier else text
         self.earlier = whole if continues(whole) and len(whole) < 1 << 16 else ""
         self.next_line()
+        self._begins = True
 
     def evidence(self, screen: Screen) -> Evidence:
         """What the line is by all sources at hand."""

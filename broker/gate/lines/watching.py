@@ -10,7 +10,7 @@ from broker.gate.lines.keys import Key, Kind
 from broker.gate.lines.kill import INTERRUPT, Killing, remains
 from broker.gate.lines.programs import takes_screen
 from broker.gate.lines.ruling import ALLOWED, Candidate, Ruling, Source, Word
-from broker.gate.lines.typing import Evidence
+from broker.gate.lines.typing import Evidence, same
 
 KILL_LATEST = 600 * MS
 OVERLAY_TIME = 5000 * MS
@@ -125,6 +125,9 @@ class Watching:
         flow = self._flow
         if self._carried and self._begins_anew():
             self._carried = ""
+        whole = picture.behind(flow.view.sync(), flow.typing.prompt)
+        if whole and not any(same(one.text.rpartition("\n")[2], whole) for one in candidates):
+            candidates.append(Candidate(whole, Source.SCREEN))
         if before := self._poison + self._carried:
             candidates += [Candidate(before + one.text, one.source, one.secret) for one in candidates]
         if reads_no_shell(flow.accepted):
@@ -134,11 +137,12 @@ class Watching:
 
     def _begins_anew(self) -> bool:
         """True if the line begins behind a prompt like that of the line before, and that one is not shown."""
-        start = self._flow.typing.start or picture.start_of(self._flow.view.sync())
+        screen = self._flow.view.sync()
+        start = self._flow.typing.start or picture.start_of(screen)
         if start.prompt == self._carried_at and start.prompt.strip():
             return True
         alike = start.prompt.rstrip()[-1:] == self._carried_at.rstrip()[-1:] != ""
-        return alike and not remains(self._carried, start.prompt)
+        return alike and not remains(self._carried, picture.around_cursor(screen))
 
     def _doubt(self, evidence: Evidence) -> Ruling:
         if self._flow.setup.pass_doubt:
@@ -154,8 +158,7 @@ class Watching:
         if text.strip() and not flow.pasting:
             self._expect(text)
         flow.typing.accepted(text)
-        if not flow.pasting:
-            flow.hold(Wait(Why.ANSWER, t, t + SETTLE_LATEST, QUIET))
+        flow.hold(Wait(Why.ANSWER, t, t + SETTLE_LATEST, QUIET))
 
     def _expect(self, line: str) -> None:
         """A line does not end a REPL; the prompt that the REPL was started at does."""
@@ -178,7 +181,7 @@ class Watching:
         shown = [one.text for one in evidence.candidates if one.source is not Source.ROWS]
         text = max([*shown, typing.everything], key=len)
         erase = len(self._poison) + len(self._carried) + len(text)
-        self._killing = Killing(ruling, text, typing.start, interrupt, erase, evidence.silent)
+        self._killing = Killing(ruling, text, typing.prompt, typing.start, interrupt, erase, evidence.silent)
         self._try(self._killing, t)
 
     def _try(self, killing: Killing, t: int) -> None:
