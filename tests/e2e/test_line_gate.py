@@ -34,9 +34,7 @@ policies:
 
 
 @pytest.fixture
-def gated(
-    broker: Broker, sshd: Sshd, accounts: Accounts, user_key: KeyPair, target_key: KeyPair
-) -> Broker:
+def gated(broker: Broker, sshd: Sshd, accounts: Accounts, user_key: KeyPair, target_key: KeyPair) -> Broker:
     """A broker with one rule, and a target with an account per shell."""
     made = [accounts.add(label, shell=shell) for label, shell in SHELLS.items()]
     broker.target("lab", sshd, accounts=[account.name for account in made])
@@ -69,6 +67,11 @@ def lines_of(broker: Broker) -> list[dict[str, object]]:
     return [event for event in found if event["kind"] == "line"]
 
 
+def judged_by(broker: Broker) -> set[object]:
+    """The sources of all judged lines."""
+    return {event["source"] for event in lines_of(broker)}
+
+
 @pytest.mark.parametrize("label", SHELLS)
 def test_blocked_edited_run(
     label: str, gated: Broker, enter: Callable[[str], Pty], accounts: Accounts
@@ -87,7 +90,7 @@ def test_blocked_edited_run(
     assert terminal.wait() == 0
     judged = [(event["text"], event["verdict"]) for event in lines_of(gated)]
     assert judged[:2] == [("touch x-file", "deny"), ("echo edi'ted'", "allow")]
-    assert {event["source"] for event in lines_of(gated)} == {"keys+screen" if label == "dash" else "hook"}
+    assert judged_by(gated) <= ({"keys+screen", "keys"} if label == "dash" else {"hook"})
 
 
 @pytest.mark.parametrize("label", ["bash", "zsh", "fish"])
@@ -97,13 +100,13 @@ def test_the_hook_leaves_nothing_behind(label: str, enter: Callable[[str], Pty],
     before = set(home.rglob("*"))
     terminal = enter(label)
     terminal.send(
-        b"history | grep -c 5522; env | grep -c 5522; ps axww | grep -c '[b]ase64 -d'; echo e'nd'\r"
+        b"history | grep -c 'gzi[p] -d'; env | grep -c '552[2]'; ps axww | grep -c '[b]ase64 -d'; echo e'nd'\r"
     )
-    terminal.expect(r"[\r\n][01]\r\n0\r\n0\r\nend\r")
+    terminal.expect(r"[\r\n]0\r\n0\r\n0\r\nend\r")
     terminal.send(b"exit\r")
     terminal.wait()
     for path in {path for path in home.rglob("*") if path.is_file()}:
-        assert b"5522" not in path.read_bytes(), path
+        assert b"gzip -d" not in path.read_bytes(), path
         assert path in before or "hist" in path.name or "fish" in str(path), path
 
 

@@ -34,7 +34,6 @@
        @P@st=1;;
     *) READLINE_LINE= READLINE_POINT=0
        @P@b '""'
-       @P@st=0
        kill -INT $$;;
   esac
 }

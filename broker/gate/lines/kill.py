@@ -5,12 +5,14 @@ Never a CR, and no key is trusted to work: a user can rebind or undefine all of 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from broker.gate.lines.picture import Start, around_cursor, behind, is_at, read
 from broker.gate.lines.ruling import Ruling
 from recorder.screen import Screen
 
+_BETWEEN = re.compile(r"[\s\x00-\x1f]+")
 INTERRUPT = b"\x03"
 DISCARD = b"\x05\x15"
 """To the end of the line, and discard backwards: the whole line in editors and in cooked terminals."""
@@ -62,6 +64,9 @@ class Killing:
         if self.prompt.strip() and after.startswith(self.prompt.rstrip()):
             right = self.start.right if self.start is not None else ""
             return behind(screen, self.prompt) in ("", right)
+        ending = (self.prompt or (self.start.prompt if self.start else "")).rstrip()[-1:]
+        if ending and after.endswith(ending) and not remains(self.text, after):
+            return True  # another prompt that ends alike
         if self.start is None:
             return False
         reading = read(screen, self.start)
@@ -73,6 +78,7 @@ class Killing:
 
 def remains(text: str, row: str) -> bool:
     """True if any part of the text that could be told apart still stands on the row."""
-    words = [word for word in text.split() if len(word) > 2] or ["".join(text.split())]
+    parts = _BETWEEN.split(text)
+    words = [word for word in parts if len(word) > 2] or ["".join(parts)]
     squeezed = "".join(row.split())
     return any(word in squeezed for word in words)

@@ -53,7 +53,7 @@ class Watching:
         typing = self._flow.typing
         text = typing.everything
         if text.strip():
-            self._carried = (self._carried + text)[-LONGEST_POISON:]
+            self._carried = (self._carried + text + "\x03")[-LONGEST_POISON:]
             self._carried_at = typing.start.prompt if typing.start is not None else ""
 
     def look_again(self, t: int) -> None:
