@@ -18,8 +18,6 @@ _WORTH = 8 << 10
 _WILD = re.compile(
     rb"\x1b(?!\[[0-9;:]*m|\[[0-2]?K)|[\x00-\x06\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f]|\xc2[\x80-\x9f]"
 )
-    rb"\x1b(?!\[[0-9;:]*m|\[[0-2]?K)|[\x00-\x06\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f]|\xc2[\x80-\x9f]"
-)
 _SGR = re.compile(rb"\x1b\[[0-9;:]*m")
 
 
