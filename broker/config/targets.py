@@ -20,7 +20,7 @@ from broker.config.document import (
 )
 from broker.config.units import Account, Name, Port, Text, filled, matching
 from broker.config.validate import Section, validated
-from broker.model.target import CredentialKind, CredentialRef, Dialect, Target
+from broker.model.target import CredentialKind, CredentialRef, Dialect, Gate, OnDoubt, Target
 
 RESERVED_VERBS = (
     "agents", "approvals", "approve", "audit", "completion", "config", "demo", "deny", "doctor", "export",
@@ -87,6 +87,8 @@ class TargetEntry(Section):
     note: Text | None = None
     start: Text | None = None
     dialect: Dialect = Dialect.SHELL
+    gate: Gate = Gate.AUTO
+    on_doubt: OnDoubt = OnDoubt.HOLD
 
 
 class TargetFile(Section):
@@ -149,6 +151,8 @@ def _target(entry: TargetEntry, document: Document, location: Location) -> Targe
         note=entry.note or "",
         start=entry.start,
         dialect=entry.dialect,
+        gate=entry.gate,
+        on_doubt=entry.on_doubt,
         origin=f"{document.path.name}:{document.line(location)}",
     )
 

@@ -36,6 +36,23 @@ class CredentialKind(StrEnum):
     CA = "ca"
 
 
+class Gate(StrEnum):
+    """Whether the lines typed into a shell are held until they were judged. `AUTO`: where a policy that
+    grants the session has rules for command lines."""
+
+    AUTO = "auto"
+    ON = "on"
+    OFF = "off"
+
+
+class OnDoubt(StrEnum):
+    """What becomes of a line that cannot be read for sure. `HOLD` refuses until somebody can be asked."""
+
+    HOLD = "hold"
+    DENY = "deny"
+    PASS = "pass"  # noqa: S105 - no password
+
+
 @dataclass(frozen=True, slots=True)
 class CredentialRef:
     """How the broker logs in on the target. `name` is empty for `CA`."""
@@ -61,5 +78,12 @@ class Target:
     start: str | None = None
     """A fixed program instead of the login shell, e.g. `psql -U app shop`."""
     dialect: Dialect = Dialect.SHELL
+    gate: Gate = Gate.AUTO
+    on_doubt: OnDoubt = OnDoubt.HOLD
     origin: str = ""
     """`file:line` it was read from."""
+
+    @property
+    def gateable(self) -> bool:
+        """True if rules for command lines can be enforced in its shells."""
+        return self.gate is not Gate.OFF and self.dialect is Dialect.SHELL

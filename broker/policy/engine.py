@@ -15,7 +15,7 @@ from fnmatch import fnmatchcase
 from broker.model.access import NO_RULE, AccessRequest, Decision, Limits, Rule, Verdict
 from broker.model.command import Judge, Judgement
 from broker.model.identity import Kind, Principal
-from broker.model.target import Channel, Target
+from broker.model.target import Channel, Dialect, Target
 from broker.policy.loader import Policy, PolicySet
 from broker.policy.schema import Effect, Which, Who
 
@@ -74,6 +74,27 @@ class Engine:
         """How each policy takes the request, for explanations."""
         return tuple(_trace(policy, request) for policy in self._policies)
 
+    def judge_line(self, request: AccessRequest, line: bytes) -> Judgement | None:
+        """A line typed in a session that `request` opened, by the rules of every policy that grants it;
+        None where none of them has rules for command lines. Never raises."""
+        try:
+            traces = [_trace(policy, request) for policy in self._naming(request.principal, request.target)]
+            granting = [
+                trace.policy
+                for trace in traces
+                if trace.policy.effect is Effect.ALLOW and trace.stage is Stage.FITS
+            ]
+            if not granting:
+                return Judgement(Verdict.DENY, NO_RULE, "no policy grants this session any more")
+            ruled = [policy for policy in granting if policy.commands is not None]
+            if not ruled:
+                return None
+            denial = self._refused_command(ruled, line)
+            return denial or Judgement(Verdict.ALLOW, ruled[0].rule, "no rule denies it")
+        except Exception as error:
+            decision = _failed(error)
+            return Judgement(Verdict.DENY, decision.rule, decision.reason)
+
     def _naming(self, principal: Principal, target: Target) -> list[Policy]:
         return [
             policy
@@ -94,6 +115,10 @@ class Engine:
         if not granting:
             nearest = max(allowing, key=lambda trace: trace.stage)
             return Decision(Verdict.DENY, nearest.policy.rule, nearest.why)
+        if request.channel is Channel.SHELL and not request.target.gateable:
+            blind = next((policy for policy in granting if policy.commands is not None), None)
+            if blind is not None:
+                return Decision(Verdict.DENY, blind.rule, _blind(blind, request.target))
         if judged and request.channel is Channel.EXEC:
             denial = self._refused_command(granting, request.command)
             if denial is not None:
@@ -169,6 +194,11 @@ def _granted(granting: list[Policy], request: AccessRequest) -> Decision:
         return Decision(Verdict.NEED_REASON, asking.rule, text, limits=limits)
     rule: Rule = granting[0].rule
     return Decision(Verdict.ALLOW, rule, f"granted by the policy {rule.name}", limits=limits)
+
+
+def _blind(policy: Policy, target: Target) -> str:
+    why = f"dialect is {target.dialect.value}" if target.dialect is not Dialect.SHELL else "gate is off"
+    return f"the policy {policy.rule.name} has rules for command lines, and none are read here ({why})"
 
 
 def _shown(text: str) -> str:

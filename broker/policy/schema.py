@@ -316,10 +316,10 @@ class PolicyEntry(Section):
         return self
 
     def _check_commands(self, commands: tuple[CommandEntry, ...]) -> None:
-        beyond = sorted(set(self.channels) - {Channel.EXEC})
+        beyond = sorted(set(self.channels) - {Channel.EXEC, Channel.SHELL})
         if beyond:
             raise ValueError(
-                f"commands are judged on exec only: put {', '.join(beyond)} in a policy of its own"
+                f"commands are judged on exec and shell only: put {', '.join(beyond)} in a policy of its own"
             )
         allows = any(entry.allow for entry in commands)
         if allows and self.default is Choice.ALLOW:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from dataclasses import dataclass
 from typing import Any
 
 import structlog
 
+from broker.gate.lines.gate import LineGate, Setup
+from broker.gate.lines.piped import PipedGate
+from broker.gate.lines.programs import reads_commands
 from broker.model import exits
 from broker.model.access import Grant
 from broker.model.errors import BartizanError, CannotRecord
 from broker.model.session import SessionRow
-from broker.model.target import Channel
+from broker.model.target import Channel, Gate, OnDoubt
 from broker.ports import HostKeyStore, SecretStore
 from broker.relay.client import ClientSide
 from broker.relay.runner import Runner
@@ -21,6 +25,7 @@ from broker.services.recordings import Picture, RecordingService, SessionRecordi
 from broker.services.sessions import SessionService
 from broker.session.actions import Close
 from broker.session.core import SessionCore, Terms
+from broker.session.lines import GatedLines, Lines, PipedLines, strictest
 from broker.session.notices import Voice
 
 log = structlog.get_logger()
@@ -153,15 +158,39 @@ class Sessions:
         limits, defaults = grant.decision.limits, self._defaults
         idle = defaults.idle_s if limits.idle_s is None else limits.idle_s
         longest = defaults.longest_s if limits.max_s is None else limits.max_s
+        voice = voice_of(client)
         banner = ""
         if client.terminal is not None and grant.channel is Channel.SHELL:
             banner = f"{row.target} as {row.account}, recorded {row.id}."
         return Terms(
-            voice_of(client),
+            voice,
             idle * SECOND if idle else None,
             longest * SECOND if longest else None,
             banner,
+            self._lines(grant, client, voice),
         )
+
+    def _lines(self, grant: Grant, client: ClientSide, voice: Voice) -> Lines | None:
+        """The line gate of a session, where one is wanted."""
+        judge = self._service.line_judge(grant)
+        target, terminal = grant.target, client.terminal
+        wanted = target.gateable and (target.gate is Gate.ON or judge(b"true") is not None)
+        if not wanted:
+            return None
+        if terminal is None:
+            command = _command(grant)
+            reads = command is None or reads_commands(command.decode("utf-8", "replace"))
+            return PipedLines(PipedGate(strictest(judge)), voice) if reads else None
+        setup = Setup(
+            cols=terminal.window.cols or 80,
+            rows=terminal.window.rows or 24,
+            nonce=secrets.token_hex(16),
+            tag="_" + secrets.token_hex(4),
+            hook=grant.channel is Channel.SHELL and target.start is None,
+            running=(_command(grant) or b"").decode("utf-8", "replace"),
+            pass_doubt=target.on_doubt is OnDoubt.PASS,
+        )
+        return GatedLines(LineGate(setup, strictest(judge)), voice)
 
 
 def voice_of(client: ClientSide) -> Voice:

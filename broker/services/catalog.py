@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from broker.model.access import AccessRequest, Decision
+from broker.model.command import Judgement
 from broker.model.target import Target
 from broker.ports import PolicyEngine
 
@@ -39,3 +40,6 @@ class Catalog:
 
     def decide(self, request: AccessRequest) -> Decision:
         return self._now.policy.decide(request)
+
+    def judge_line(self, request: AccessRequest, line: bytes) -> Judgement | None:
+        return self._now.policy.judge_line(request, line)

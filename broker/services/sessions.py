@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from broker.model import exits
 from broker.model.access import AccessRequest, Decision, Grant, Verdict
+from broker.model.command import Judgement
 from broker.model.identity import Authenticated
 from broker.model.ids import SessionId, session_id
 from broker.model.session import SessionRow, SessionState
@@ -130,6 +132,15 @@ class SessionService:
             return refusal(decision)
         principal = replace(who, principal=user.principal())
         return Grant(principal, target, account, wish.channel, decision, wish.reason, wish.command)
+
+    def line_judge(self, grant: Grant) -> Callable[[bytes], Judgement | None]:
+        """Judges lines typed in a granted session, by the policies in force when each is typed; the hours of
+        the policies are those of the start."""
+        request = AccessRequest(
+            grant.who.principal, grant.target, grant.account, grant.channel, self._clock.now(), grant.reason,
+            grant.command,
+        )  # fmt: skip
+        return lambda line: self._policy.judge_line(request, line)
 
     async def _note(self, who: Authenticated, wish: Wish, code: str, **detail: str) -> None:
         subject = f"{wish.account or ''}+{wish.target}"[:300]

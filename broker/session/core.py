@@ -45,6 +45,7 @@ from broker.session.events import (
     TargetSignalled,
     TimerFired,
 )
+from broker.session.lines import TIMER, Lines
 from broker.session.notices import Voice
 
 SECOND = 1_000_000
@@ -60,6 +61,8 @@ class Terms:
     longest: int | None
     banner: str = ""
     """First line for the user of an interactive session; empty: none."""
+    lines: Lines | None = None
+    """Holds command lines until they were judged; None: what the user types passes as it is."""
 
 
 class SessionCore:
@@ -103,6 +106,8 @@ class SessionCore:
             if self._terms.longest > 2 * WARN_BEFORE:
                 actions.append(SetTimer("warn", self._terms.longest - WARN_BEFORE))
             actions.append(SetTimer("longest", self._terms.longest))
+        if (lines := self._terms.lines) is not None:
+            actions += lines.start(0)
         return actions
 
     def handle(self, event: Event, t: int) -> list[Action]:
@@ -119,19 +124,27 @@ class SessionCore:
 
     def _client_bytes(self, event: ClientBytes, t: int) -> list[Action]:
         self._last_traffic = t
+        if (lines := self._terms.lines) is not None:
+            return [RecordInput(event.data), *lines.client(event.data, t)]
         return [RecordInput(event.data), SendTarget(event.data)]
 
     def _client_eof(self, event: ClientEof, t: int) -> list[Action]:
+        if (lines := self._terms.lines) is not None:
+            return lines.eof(t)
         return [EofTarget()]
 
     def _target_bytes(self, event: TargetBytes, t: int) -> list[Action]:
         self._last_traffic = t
+        if (lines := self._terms.lines) is not None:
+            return lines.target(event.data, event.stderr, t)
         return [RecordOutput(event.data, event.stderr), SendClient(event.data, event.stderr)]
 
     def _target_eof(self, event: TargetEof, t: int) -> list[Action]:
         return [EofClient()]
 
     def _resized(self, event: Resized, t: int) -> list[Action]:
+        if self._terms.lines is not None:
+            self._terms.lines.resized(event.cols, event.rows)
         return [
             RecordResize(event.cols, event.rows),
             ResizeTarget(event.cols, event.rows, event.width, event.height),
@@ -149,7 +162,8 @@ class SessionCore:
     # ------------------------------------------------------------ ends
 
     def _target_exited(self, event: TargetExited, t: int) -> list[Action]:
-        self._exit = Close(event.status, "exit")
+        lines = self._terms.lines
+        self._exit = Close(event.status if lines is None else lines.status(event.status), "exit")
         return []
 
     def _target_signalled(self, event: TargetSignalled, t: int) -> list[Action]:
@@ -182,6 +196,9 @@ class SessionCore:
         return [fact, *self._end(status, event.why, "E-TERMINATED", event.text)]
 
     def _timer(self, event: TimerFired, t: int) -> list[Action]:
+        if event.name == TIMER:
+            lines = self._terms.lines
+            return [] if lines is None else lines.wake(t)
         if event.name == "warn":
             return self._warn("this session ends in 1 minute: its longest time is reached")
         if event.name == "longest":

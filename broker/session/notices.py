@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-GLYPHS = {"live": ("●", "*"), "denied": ("■", "#"), "ended": ("■", "#"), "warning": ("▲", "!")}
+GLYPHS = {
+    "live": ("●", "*"),
+    "denied": ("■", "#"),
+    "held": ("►", ">"),
+    "ended": ("■", "#"),
+    "warning": ("▲", "!"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +28,22 @@ class Voice:
         mark = GLYPHS[glyph][0 if self.utf8 else 1]
         line = f"\r\n{mark} {word}  {inert(text)}\r\n"
         return line.encode() if self.utf8 else line.encode("ascii", "replace")
+
+    def blocked(self, glyph: str, word: str, text: str, line: str) -> bytes:
+        """A line that was not sent, in place of the cursor's row; what follows begins on an empty row."""
+        mark = GLYPHS[glyph][0 if self.utf8 else 1]
+        again = f"\r\n  {line}\r\n  Arrow up brings it back to edit." if line else ""
+        return self._encoded(f"\r\x1b[0m\x1b[K{mark} {word}  {inert(text)}{again}\r\n")
+
+    def overlay(self, glyph: str, word: str, text: str) -> bytes:
+        """A notice on the last row, over a full-screen program; the cursor stays where it is. With a bell."""
+        mark = GLYPHS[glyph][0 if self.utf8 else 1]
+        return self._encoded(
+            f"\x1b7\x1b[999;1H\x1b[0;7m\x1b[2K{mark} {word}  {inert(text)[:70]}\x1b[0m\x1b8\a"
+        )
+
+    def _encoded(self, text: str) -> bytes:
+        return text.encode() if self.utf8 else text.encode("ascii", "replace")
 
     def banner(self, text: str) -> bytes:
         """The first line of an interactive session."""

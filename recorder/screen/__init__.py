@@ -6,5 +6,6 @@ here only below our own tokenizer (`parser`) and with its buffer replaced (`term
 
 from recorder.screen.cells import Run, Style
 from recorder.screen.emulator import Cursor, Screen
+from recorder.screen.lazy import LazyScreen
 
-__all__ = ["Cursor", "Run", "Screen", "Style"]
+__all__ = ["Cursor", "LazyScreen", "Run", "Screen", "Style"]

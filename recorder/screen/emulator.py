@@ -91,6 +91,12 @@ class Screen:
         """Whether a mode is set: private 1, 5, 6, 7, 25, 69, 2004 and mouse modes, or ANSI 4 (insert), 20."""
         return (number << 5 if private else number) in self._terminal.mode
 
+    @property
+    def scrolls_plainly(self) -> bool:
+        """True between sequences and characters, where line feeds at the bottom scroll the whole screen."""
+        plain = self._terminal.margins is None and not self.mode(6) and not self.mode(20, private=False)
+        return plain and not self._parser.pending() and self._decoder.getstate() == (b"", 0)
+
     def joined(self, row: int) -> bool:
         """True if `row` continues the row above it: the text was one line, wrapped by the terminal."""
         return self._terminal.buffer[row].joined
@@ -98,6 +104,10 @@ class Screen:
     def display(self) -> list[str]:
         """The text: `rows` lines, each exactly `cols` columns wide (a wide character counts two)."""
         return ["".join([cell.text for cell in row.cells]) for row in self._terminal.buffer]
+
+    def columns(self, row: int) -> list[str]:
+        """One row by columns: a character with its marks; empty: the right half of a wide character."""
+        return [cell.text for cell in self._terminal.buffer[row].cells]
 
     def cells(self, row: int) -> list[Run]:
         """One row for a renderer: runs of one style, left to right, screen-wide reverse applied."""

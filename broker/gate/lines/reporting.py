@@ -1,0 +1,284 @@
+"""The shell that reports its lines: how it is taught to, and what its marks mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from broker.gate.lines.boot import ANSWER_LATEST, PROMPT_LATEST, PROMPT_QUIET, PROMPT_SHOWN_QUIET, Boot, Step
+from broker.gate.lines.flow import MS, QUIET, SETTLE_LATEST, Flow, Place, Wait, Why
+from broker.gate.lines.keys import Key, Kind
+from broker.gate.lines.marks import Mark, unquoted
+from broker.gate.lines.ruling import ALLOWED, Candidate, Ruling, Source, Word
+from broker.gate.lines.typing import Typing, readings
+
+REPORT_LATEST = 1000 * MS
+ODD_REPORT_LATEST = 250 * MS
+"""For keys that accept a line in some editors only."""
+ACK_LATEST = 3000 * MS
+INNER_PROMPT_QUIET = 80 * MS
+"""Time for a hooked shell to say that the prompt is its own."""
+ENTERS = frozenset({b"\r", b"\n"})
+META_ENTERS = frozenset({b"\x1b\r", b"\x1b\n"})
+"""Put a line break into the line, in zsh and fish; where they accept it, the shell reports it too."""
+LONGEST_JOINED = 1 << 16
+_PASTE_ON = b"\x1b[?2004h"
+_TOO_LONG = "\x01too-long"
+
+
+class Reporting:
+    """Marks in, verdicts out."""
+
+    def __init__(self, flow: Flow) -> None:
+        self._flow = flow
+        self.boot: Boot | None = None
+        self._levels = 0
+        self._level = 0
+        self._serials: dict[int, int] = {}
+        """Serial number of the last line that each hooked shell reported."""
+        self._entering = 0
+        """Serial of a line whose shell asked for leave to report it."""
+        self._reported = ""
+        """Lines reported and allowed since the last prompt: a continuation is judged with them."""
+        self._verdict = ""
+        self._vouched = True
+        """What runs was reported or asked about."""
+        self._distrusted: set[int] = set()
+        """Shells that ran something unreported: their prompts are prompts like any other."""
+        self._tail = b""
+        self._kinds: dict[str, Callable[[Mark, int], None]] = {
+            "P": self._prompt,
+            "C": self._prompt,
+            "X": self._exec,
+            "E": self._enter,
+            "L": self._line,
+            "D": self._command,
+            "B": self._acknowledged,
+            "T": self._tamper,
+            "K": self._pong,
+        }
+
+    # ------------------------------------------------------------ hooking
+
+    def begin(self, t: int, quiet: int | None = None) -> None:
+        """Hook the shell whose prompt comes up."""
+        flow = self._flow
+        self._levels += 1
+        self.boot = Boot(flow.setup.nonce, flow.setup.tag, self._levels)
+        flow.place, flow.nestable = Place.BOOT, False
+        flow.hold(Wait(Why.BOOT, t, t + PROMPT_LATEST, quiet))
+
+    def output(self, data: bytes, t: int) -> bool:
+        """Look at output on its way; True if it is swallowed."""
+        flow, boot = self._flow, self.boot
+        if boot is not None and boot.swallowing:
+            boot.swallowed += data
+            return True
+        if boot is not None or flow.nestable:
+            seen = self._tail + data
+            self._tail = seen[1 - len(_PASTE_ON) :]
+            if _PASTE_ON in seen:
+                self._tail = b""
+                self._editor_up(t)
+        if boot is not None and flow.wait is not None and flow.wait.quiet is None:
+            flow.hold(Wait(Why.BOOT, t, flow.wait.until, PROMPT_QUIET))
+        return False
+
+    def _editor_up(self, t: int) -> None:
+        """A line editor has come up: there is a prompt."""
+        flow = self._flow
+        if self.boot is not None:
+            flow.hold(Wait(Why.BOOT, t, t + PROMPT_LATEST, PROMPT_SHOWN_QUIET))
+        elif (
+            flow.setup.hook
+            and flow.place is Place.RUNNING
+            and flow.typing.fresh
+            and not flow.waits(Why.SETTLE, Why.ACK)
+        ):
+            self.begin(t, INNER_PROMPT_QUIET)
+
+    def boot_over(self, t: int) -> None:
+        """The time for the prompt, or for an answer, is over."""
+        boot = self.boot
+        if boot is None:
+            return
+        if boot.step is Step.PROMPT:
+            self._flow.send(boot.probe())
+            self._flow.hold(Wait(Why.BOOT, t, t + ANSWER_LATEST))
+        else:
+            self._give_up("the shell did not answer")
+
+    def _versions(self, boot: Boot, mark: Mark, t: int) -> None:
+        lines = boot.inject(mark.payload)
+        if lines is None:
+            self._give_up("the shell is none that can report its lines")
+            return
+        self._flow.send(lines)
+        self._flow.hold(Wait(Why.BOOT, t, t + ANSWER_LATEST))
+
+    def _ready(self, boot: Boot, t: int) -> None:
+        flow = self._flow
+        self._serials[boot.level] = 0
+        self.boot, flow.hooked = None, True
+        flow.place, flow.typing = Place.RUNNING, Typing()
+        flow.show(b"\r\x1b[K")
+        flow.fact("gate-hooked", shell=boot.shell, level=boot.level)
+        flow.hold(Wait(Why.ANSWER, t, t + REPORT_LATEST))
+
+    def _give_up(self, why: str) -> None:
+        """This shell does not report: its lines are read from the keys and the screen."""
+        flow, boot = self._flow, self.boot
+        assert boot is not None, "only a shell that is being hooked is given up"
+        self.boot, flow.wait = None, None
+        flow.place = Place.RUNNING if flow.hooked else Place.UNHOOKED
+        flow.show(b"\r\x1b[K" + bytes(boot.swallowed).replace(boot.nonce.encode(), b"..."))
+        flow.typing = Typing()
+        flow.fact("gate-unhooked", why=why)
+
+    # ------------------------------------------------------------ keys at its prompt
+
+    def key(self, key: Key, t: int, literal: bool) -> None:
+        """The key goes to the shell, which reports if it accepts a line. `literal`: after Ctrl-V."""
+        flow = self._flow
+        flow.send(key.raw)
+        if key.kind is not Kind.ACCEPT or flow.pasting or literal or key.full in META_ENTERS:
+            return
+        latest = REPORT_LATEST if key.full in ENTERS else ODD_REPORT_LATEST
+        flow.hold(Wait(Why.REPORT, t, t + latest, key=key))
+
+    def unreported(self, key: Key, t: int) -> None:
+        """No report came: ask whether the hook is still there."""
+        flow = self._flow
+        if key.full in ENTERS:
+            flow.send(f"\x1e{flow.setup.nonce};{self._level};0;q\x1e".encode())
+            flow.hold(Wait(Why.PONG, t, t + REPORT_LATEST))
+
+    def lost(self, why: str) -> None:
+        """The hook is gone: from now on this shell is like any program that reads lines."""
+        flow = self._flow
+        self._distrusted.add(self._level)
+        flow.place, flow.typing = Place.LOST, Typing()
+        flow.fact("gate-lost", level=self._level, why=why)
+
+    # ------------------------------------------------------------ marks
+
+    def mark(self, mark: Mark, t: int) -> None:
+        """A mark with the session's nonce."""
+        if self.boot is not None and not self._boot_mark(self.boot, mark, t):
+            return
+        if mark.level in self._serials and (act := self._kinds.get(mark.kind)):
+            act(mark, t)
+
+    def _boot_mark(self, boot: Boot, mark: Mark, t: int) -> bool:
+        """A mark while a shell is being hooked. True if it is for a shell that is hooked already: the prompt
+        that came up was that one's, and no other shell is there."""
+        if mark.level == boot.level and mark.kind == "V" and boot.step is Step.VERSIONS:
+            self._versions(boot, mark, t)
+        elif mark.level == boot.level and mark.kind == "R" and boot.step is Step.READY:
+            self._ready(boot, t)
+        elif mark.level in self._serials and mark.kind in "PL":
+            self.boot, self._flow.wait = None, None
+            self._flow.place = Place.RUNNING
+            if mark.kind == "L" and boot.nonce in unquoted(mark.payload):
+                self._serials[mark.level] = mark.serial  # what was typed to hook the other shell
+                self._answer(mark, t, Ruling(Word.DENY))
+                return False
+            return True
+        return False
+
+    def _prompt(self, mark: Mark, t: int) -> None:
+        """P: a prompt. C: the prompt for the rest of a line. Both carry the serial of the last line: an
+        editor draws the old prompt again when a line was accepted."""
+        flow = self._flow
+        if flow.waits(Why.ACK) or mark.serial != self._serials[mark.level]:
+            return
+        self._level, flow.nestable = mark.level, False
+        if not self._vouched:
+            self.lost("a command ran that was not reported")
+        self._vouched = True
+        if mark.level in self._distrusted:
+            return
+        held = flow.wait.key if flow.wait is not None and flow.waits(Why.SETTLE) else None
+        flow.place, flow.typing = Place.PROMPT, Typing()
+        if mark.kind == "P":
+            self._reported = ""
+        if flow.waits(Why.ANSWER, Why.SETTLE):
+            flow.wait = None
+        if held is not None:
+            self.key(held, t, literal=False)
+
+    def _exec(self, mark: Mark, t: int) -> None:
+        self._vouched = self._vouched and self._verdict == "y"
+        self._verdict = ""
+        self._flow.place = Place.RUNNING
+
+    def _enter(self, mark: Mark, t: int) -> None:
+        self._serials[mark.level] = self._entering = mark.serial
+        self._flow.send(self._frame(mark, "r"))
+
+    def _line(self, mark: Mark, t: int) -> None:
+        """A line that is about to be accepted."""
+        if mark.serial <= self._serials[mark.level] and mark.serial != self._entering:
+            return
+        self._serials[mark.level], self._entering = mark.serial, 0
+        text = unquoted(mark.payload)
+        whole = f"{self._reported}\n{text}" if self._reported else text
+        ruling = self._judged(text, whole)
+        if ruling.allowed:
+            self._reported = whole if len(whole) < LONGEST_JOINED else text
+            self._flow.expect(whole)
+        else:
+            self._reported = ""
+        self._answer(mark, t, ruling)
+
+    def _command(self, mark: Mark, t: int) -> None:
+        """A command that no reported line stands behind: accepted by some other key, or bound to one."""
+        text = unquoted(mark.payload)
+        ruling = self._judged(text, text)
+        self._vouched = True
+        if ruling.allowed:
+            self._flow.expect(text)
+        self._answer(mark, t, ruling)
+
+    def _judged(self, text: str, whole: str) -> Ruling:
+        flow = self._flow
+        flow.place = Place.ASKED
+        if text == _TOO_LONG:
+            ruling = Ruling(Word.DOUBT, "", "the line is too long to be judged")
+        elif text.strip():
+            ruling = flow.rule([Candidate(one, Source.HOOK) for one in readings(whole)])
+        else:
+            return ALLOWED
+        flow.note(text, Source.HOOK, True, ruling)
+        if not ruling.allowed:
+            flow.drop_lines()
+            flow.refuse(ruling, text, None)
+        return ruling
+
+    def _answer(self, mark: Mark, t: int, ruling: Ruling) -> None:
+        self._level = mark.level
+        self._verdict = "y" if ruling.allowed else "n"
+        self._flow.send(self._frame(mark, self._verdict))
+        self._flow.hold(Wait(Why.ACK, t, t + ACK_LATEST))
+
+    def _acknowledged(self, mark: Mark, t: int) -> None:
+        """The shell has the verdict; the payload is input it read meanwhile, which comes first."""
+        flow = self._flow
+        if not flow.waits(Why.ACK):
+            return
+        flow.wait = None
+        flow.burst[:0] = unquoted(mark.payload).encode().replace(flow.setup.nonce.encode(), b"")
+        if self._verdict == "y":
+            flow.place, flow.typing = Place.RUNNING, Typing()
+            flow.hold(Wait(Why.ANSWER, t, t + SETTLE_LATEST, QUIET))
+        else:
+            flow.place = Place.LOST if self._level in self._distrusted else Place.PROMPT
+
+    def _tamper(self, mark: Mark, t: int) -> None:
+        self._flow.fact("gate-tamper", what=mark.payload.decode("utf-8", "replace")[:100])
+
+    def _pong(self, mark: Mark, t: int) -> None:
+        if self._flow.waits(Why.PONG):
+            self._flow.wait = None
+
+    def _frame(self, mark: Mark, answer: str) -> bytes:
+        return f"\x1e{self._flow.setup.nonce};{mark.level};{mark.serial};{answer}\x1e".encode()
