@@ -1,4 +1,4 @@
-"""`bartizan policy check`, `policy explain` and `policy test`: what the policies say, without a running broker."""
+"""`bartizan policy check`, `explain` and `test`: what the policies say, without a running broker."""
 
 from __future__ import annotations
 
@@ -115,11 +115,17 @@ def test_command(context: Context, path: Path, json_out: bool) -> None:
         click.echo(json.dumps({"v": 1, "ok": not failed, "cases": [_outcome(one) for one in outcomes]}))
     else:
         for one in failed:
-            said = one.decision
-            click.echo(f"{one.where}: {one.asked!r}: expected {one.expected}, got {said.verdict.value} by {said.rule.name} ({said.reason})")  # fmt: skip
-        click.echo(f"{'failed' if failed else 'ok'}  {path}: {len(outcomes) - len(failed)} of {len(outcomes)} as expected")  # fmt: skip
+            click.echo(f"{one.where}: {one.asked!r}: expected {one.expected}, got {_said(one)}")
+        right = len(outcomes) - len(failed)
+        word = "failed" if failed else "ok"
+        click.echo(f"{word}  {path}: {right} of {len(outcomes)} as expected")
     if failed:
         raise SystemExit(1)
+
+
+def _said(one: Outcome) -> str:
+    said = one.decision
+    return f"{said.verdict.value} by {said.rule.name} ({said.reason})"
 
 
 def _outcome(one: Outcome) -> dict[str, object]:

@@ -31,7 +31,10 @@ def as_lines(read: dict[str, object]) -> list[str]:
     assert isinstance(commands, list), "made by reading"
     for command in commands:
         lines.append(f"  {command['text']}")
-        lines += [f"      {said['verdict']:5} {said['rule']} ({said['origin']}): {said['reason']}" for said in command["rules"]]  # fmt: skip
+        lines += [
+            f"      {said['verdict']:5} {said['rule']} ({said['origin']}): {said['reason']}"
+            for said in command["rules"]
+        ]
         lines += [f"      {fact}" for fact in command["facts"]]
     if read["opaque"] is not None:
         lines.append(f"  and perhaps more: {read['opaque']}")
@@ -42,7 +45,9 @@ def as_lines(read: dict[str, object]) -> list[str]:
 
 def _command(command: SimpleCommand, tables: list[CommandRules]) -> dict[str, object]:
     words = [command.program, *command.args] if command.program else []
-    text = " ".join(_word(word) for word in words) or ("set " + " ".join(map(shown, command.sets)) if command.sets else "(a redirection)")  # fmt: skip
+    text = " ".join(_word(word) for word in words) or (
+        "set " + " ".join(map(shown, command.sets)) if command.sets else "(a redirection)"
+    )
     facts = [f"does: {deed.value}" for deed in sorted(command.does)]
     facts += [f"writes: {shown(path)}" for path in command.writes]
     facts += [f"reads: {shown(read.path)}{' and below' if read.within else ''}" for read in command.reads]

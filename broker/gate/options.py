@@ -7,25 +7,49 @@ import re
 from broker.gate.text import ANY, WORDS, Match, known, matches, open_ended
 
 _VALUED: dict[str, str] = {
-    "systemctl": "-H -M -p -P -t -s -n -o --host --machine --property --type --state --signal --kill-whom --kill-who --lines "
-    "--output --root --job-mode --message --preset-mode --what --when --check-inhibitors --image --boot-loader-entry",
-    "journalctl": "-u -n -p -S -U -o -t -g -D -M -b -c -F --unit --lines --priority --since --until --output --identifier --grep",
+    "systemctl": (
+        "-H -M -p -P -t -s -n -o --host --machine --property --type --state --signal --kill-whom "
+        "--kill-who --lines "
+        "--output --root --job-mode --message --preset-mode --what --when --check-inhibitors "
+        "--image --boot-loader-entry"
+    ),
+    "journalctl": (
+        "-u -n -p -S -U -o -t -g -D -M -b -c -F --unit --lines --priority --since --until "
+        "--output --identifier --grep"
+    ),
     "apt": "-o -c -t -a --option --config-file --target-release --default-release",
     "apt-get": "-o -c -t -a --option --config-file --target-release --default-release",
     "aptitude": "-o -t -w -F -O -q --target-release",
     "yum": "-c -x -R -d -e --config --enablerepo --disablerepo --exclude --installroot --releasever --setopt",
-    "dnf": "-c -x -R -d -e --config --enablerepo --disablerepo --exclude --installroot --releasever --setopt --repo --repoid",
+    "dnf": (
+        "-c -x -R -d -e --config --enablerepo --disablerepo --exclude --installroot --releasever "
+        "--setopt --repo --repoid"
+    ),
     "microdnf": "-c --config --enablerepo --disablerepo --installroot --releasever --setopt",
     "zypper": "-c -R -D --config --root --reposd-dir --cache-dir --gpg-auto-import-keys_",
     "apk": "-X -p --repository --root --arch --keys-dir --cache-dir --wait --timeout",
-    "pip": "--log --proxy --timeout --retries --cert --client-cert --cache-dir --python --trusted-host --exists-action -i --index-url",
+    "pip": (
+        "--log --proxy --timeout --retries --cert --client-cert --cache-dir --python --trusted-host "
+        "--exists-action -i --index-url"
+    ),
     "npm": "--prefix -C --registry --workspace -w --userconfig --cache --loglevel",
-    "yarn": "--cwd --modules-folder --cache-folder --registry", "pnpm": "-C --dir --filter -F --prefix",
+    "yarn": "--cwd --modules-folder --cache-folder --registry",
+    "pnpm": "-C --dir --filter -F --prefix",
     "git": "-C -c --git-dir --work-tree --namespace --exec-path",
-    "cargo": "--config -Z --color --manifest-path -C", "go": "-C", "gem": "--config-file -n", "conda": "-n -p --name --prefix",
-    "docker": "-H -l -c --host --context --config --log-level", "kubectl": "-n -s --namespace --context --cluster --user --server",
-    "snap": "--color", "flatpak": "--installation", "brew": "", "init": "-t", "telinit": "-t", "openssl": "", "service": "",
-}  # fmt: skip
+    "cargo": "--config -Z --color --manifest-path -C",
+    "go": "-C",
+    "gem": "--config-file -n",
+    "conda": "-n -p --name --prefix",
+    "docker": "-H -l -c --host --context --config --log-level",
+    "kubectl": "-n -s --namespace --context --cluster --user --server",
+    "snap": "--color",
+    "flatpak": "--installation",
+    "brew": "",
+    "init": "-t",
+    "telinit": "-t",
+    "openssl": "",
+    "service": "",
+}
 _VALUED_SETS = {name: frozenset(text.split()) for name, text in _VALUED.items()}
 _VALUED_SETS["pip3"] = _VALUED_SETS["pip"]
 
@@ -37,7 +61,7 @@ def given(option: str, args: tuple[str, ...]) -> Match:
     for arg in args:
         if arg == "--":
             break
-        best = max(best, max(_is(name, arg) for name in option.split("|")))
+        best = max([best, *(_is(name, arg) for name in option.split("|"))])
     return best
 
 

@@ -249,9 +249,7 @@ def _shell_pattern(glob: str, path: str) -> bool:
     """Whether a pattern of the line matches what the rule names: `*` does not begin with a dot."""
     if path.count("/") != glob.count("/") and "**" not in glob:
         return False
-    if re.search(rf"/[{STAR}{ONE}]", path) and "/." in glob and "/." not in path:
-        return False
-    return True
+    return not (re.search(rf"/[{STAR}{ONE}]", path) and "/." in glob and "/." not in path)
 
 
 def _below(glob: str, folder: str) -> Match:

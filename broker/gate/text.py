@@ -25,7 +25,7 @@ UNKNOWN = frozenset({ANY, WORDS, STAR, ONE, NUMBER})
 _SHOWN = {ANY: "…", WORDS: "…", STAR: "*", ONE: "?", NUMBER: "…"}
 _OPEN = frozenset({ANY, WORDS})
 _LONGEST = 2000
-"""Texts beyond are compared by their ends only: the table below grows with the product of the lengths."""
+"""A longer text that is not wholly known perhaps fits: comparing grows with the product of the lengths."""
 
 
 class Unreadable(Exception):
@@ -56,6 +56,11 @@ def known(text: str) -> bool:
 def open_ended(text: str) -> bool:
     """True if some part of it could be any text at all."""
     return not _OPEN.isdisjoint(text)
+
+
+def names(text: str) -> frozenset[str]:
+    """A set of names from words."""
+    return frozenset(text.split())
 
 
 def basename(text: str) -> str:
@@ -90,7 +95,9 @@ def matches(glob: str, text: str) -> Match:
         return Match.YES
     if known(text):
         return Match.NO
-    return Match.PERHAPS if overlap(_tokens(glob), text[:_LONGEST]) else Match.NO
+    if len(text) > _LONGEST:
+        return Match.PERHAPS
+    return Match.PERHAPS if overlap(_tokens(glob), text) else Match.NO
 
 
 def _wild(glob: str) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BeforeValidator, StrictBool, StrictInt, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, StrictInt, model_validator
 
 from broker.config.document import Document, Problems, read_document
 from broker.config.units import Name, Text, filled, one_or_more
@@ -56,7 +56,7 @@ class UserEntry(Section):
 
 class TargetEntry(Section):
     name: Name
-    tags: dict[Name, Text] = {}
+    tags: dict[Name, Text] = Field(default_factory=dict)
     accounts: Annotated[tuple[Text, ...], _LIST, BeforeValidator(filled)]
 
 
@@ -104,12 +104,13 @@ class Outcome:
 
 
 def run_cases(path: Path, judge: Judge) -> list[Outcome]:
-    """Ask the policies that the file names. Raises InvalidConfig if the file or the policies are not usable."""
+    """Ask the policies that the file names. Raises InvalidConfig if one of the files is not usable."""
     problems = Problems()
     document = read_document(path, problems)
     file = validated(document, CaseFile, problems) if document is not None else None
     problems.refuse_if_any()
-    assert file is not None and document is not None, "problems would have been told"
+    assert document is not None, "a problem would have been told"
+    assert file is not None, "a problem would have been told"
     engine = Engine(load_policies(path.parent / file.policies, required=True), judge)
     return [
         outcome

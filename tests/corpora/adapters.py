@@ -31,7 +31,11 @@ def shell(request: dict[str, Any]) -> dict[str, Any]:
         session.read(line.encode())
     if request["input"] == "keys":
         lines = typed_lines(request["line"])
-        readings = [CommandLine((), "the keys are not understood")] if lines is None else [session.read(line.encode()) for line in lines]  # fmt: skip
+        readings = (
+            [CommandLine((), "the keys are not understood")]
+            if lines is None
+            else [session.read(line.encode()) for line in lines]
+        )
     else:
         readings = [session.read(request["line"].encode())]
     return {"decisions": {name: _strictest(rules, readings) for name, rules in reference_rules().items()}}

@@ -102,7 +102,23 @@ def test_total_on_any_text(dialect: str, text: str) -> None:
     assert reading.read_only or reading.reason
 
 
-FRAGMENTS = ["select 1", "delete from t", ";", "'", '"', "$$", "/*", "*/", "--", "\n", "\\g", "\\;", "(", ")", " "]
+FRAGMENTS = [
+    "select 1",
+    "delete from t",
+    ";",
+    "'",
+    '"',
+    "$$",
+    "/*",
+    "*/",
+    "--",
+    "\n",
+    "\\g",
+    "\\;",
+    "(",
+    ")",
+    " ",
+]
 
 
 @given(st.lists(st.sampled_from(FRAGMENTS), max_size=12).map(" ".join))

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import re
 
-from broker.gate.programs.findings import names
-from broker.gate.text import known
+from broker.gate.text import known, names
 
 _STRINGS = re.compile(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"", re.DOTALL)
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -23,26 +22,41 @@ _SHELL_OUT = re.compile(
 _BACKQUOTES = re.compile(r"`([^`]*)`")
 _SAFE = {
     "python": names(
-        "print import from as json sys base64 b64decode b64encode math time datetime re len range str int float list dict set tuple "
-        "sorted sum min max abs round enumerate zip map filter for in if else elif while not and or is None True False "
-        "argv stdin stdout read readline readlines write lambda join split strip replace upper lower format encode decode "
-        "dumps loads load dump sqrt pi floor ceil now today strftime isoformat bool any all ord chr hex bin oct repr "
-        "version version_info platform maxsize def return x i n d f s a b c k v e pass indent string random randint "
-        "choice uuid uuid4 hashlib sha256 sha1 md5 hexdigest urllib parse quote unquote urlencode secrets token_hex "
-        "token_urlsafe statistics mean itertools collections Counter timezone utc fromtimestamp calendar"
-    ),
-    "perl": names("print printf say join reverse length uc lc ucfirst lcfirst sort split my for foreach if else unless while keys values "
-                  "scalar chomp chop time localtime sprintf abs int sqrt substr index push shift pop last next n t strict warnings use and or not F _ A ARGV ENV x eq ne lt gt i"),
-    "ruby": names("puts print p each map join reverse upcase downcase length size split times do end if else puts gsub sub to_s to_i to_f "
-                  "sum min max sort Time now nil true false x i n s"),
-    "node": names("console log JSON stringify parse Math floor round random max min sqrt Date now process version versions length "
-                  "map filter join split reverse toString parseInt parseFloat Number String Array of from x i n s let const null true false v8 argv"),
-    "php": names("echo print print_r var_dump strlen strtoupper strtolower date time json_encode json_decode array count implode explode "
-                 "phpversion PHP_VERSION PHP_EOL max min round floor md5 sha1 base64_encode base64_decode n"),
-    "awk": names("BEGIN END NR NF FS OFS ORS RS FNR FILENAME print printf length substr index split sub gsub match tolower toupper sprintf "
-                 "int sqrt exp log sin cos atan2 rand srand if else while for do in next exit delete break continue function return "
-                 "RSTART RLENGTH ENVIRON ARGC ARGV SUBSEP CONVFMT OFMT IGNORECASE systime strftime gensub asort asorti and or xor "
-                 "lshift rshift patsplit toupper nextfile NR"),
+    """print import from as json sys base64 b64decode b64encode math time datetime re len range str int
+    float list dict set tuple sorted sum min max abs round enumerate zip map filter for in if else elif
+    while not and or is None True False argv stdin stdout read readline readlines write lambda join
+    split strip replace upper lower format encode decode dumps loads load dump sqrt pi floor ceil now
+    today strftime isoformat bool any all ord chr hex bin oct repr version version_info platform maxsize
+    def return x i n d f s a b c k v e pass indent string random randint choice uuid uuid4 hashlib
+    sha256 sha1 md5 hexdigest urllib parse quote unquote urlencode secrets token_hex token_urlsafe
+    statistics mean itertools collections Counter timezone utc fromtimestamp calendar"""
+),
+    "perl": names(
+    """print printf say join reverse length uc lc ucfirst lcfirst sort split my for foreach if else unless
+    while keys values scalar chomp chop time localtime sprintf abs int sqrt substr index push shift pop
+    last next n t strict warnings use and or not F _ A ARGV ENV x eq ne lt gt i"""
+),
+    "ruby": names(
+    """puts print p each map join reverse upcase downcase length size split times do end if else puts gsub
+    sub to_s to_i to_f sum min max sort Time now nil true false x i n s"""
+),
+    "node": names(
+    """console log JSON stringify parse Math floor round random max min sqrt Date now process version
+    versions length map filter join split reverse toString parseInt parseFloat Number String Array of
+    from x i n s let const null true false v8 argv"""
+),
+    "php": names(
+    """echo print print_r var_dump strlen strtoupper strtolower date time json_encode json_decode array
+    count implode explode phpversion PHP_VERSION PHP_EOL max min round floor md5 sha1 base64_encode
+    base64_decode n"""
+),
+    "awk": names(
+    """BEGIN END NR NF FS OFS ORS RS FNR FILENAME print printf length substr index split sub gsub match
+    tolower toupper sprintf int sqrt exp log sin cos atan2 rand srand if else while for do in next exit
+    delete break continue function return RSTART RLENGTH ENVIRON ARGC ARGV SUBSEP CONVFMT OFMT
+    IGNORECASE systime strftime gensub asort asorti and or xor lshift rshift patsplit toupper nextfile
+    NR"""
+),
 }  # fmt: skip
 """The words that code of the language may use, strings apart."""
 

@@ -8,33 +8,39 @@ from __future__ import annotations
 import re
 
 from broker.gate.options import verbs
-from broker.gate.programs.findings import Findings, asks_only, names
+from broker.gate.programs.findings import Findings, asks_only
 from broker.gate.programs.shells import OTHER_SHELLS, SHELLS
 from broker.gate.shell.run import Flow
 from broker.gate.shell.state import Input
-from broker.gate.text import open_ended
+from broker.gate.text import names, open_ended
 from broker.model.command import Deed
 
 _ALWAYS = names(
-    "newgrp login nix-shell pct ansible ansible-playbook ansible-test ansible-console ansible-pull aoss atobm batchcopy bpftrace byebug cabal cdist check_by_ssh cobc "
-    " cpan crash csc cscli distcc dosbox dotnet easyrsa efax facter fpm gdbserver gimp ginsh "
-    "gnuplot gtester hping3 java javaws jdb jtag knife ksshell ksu latexmk lldb lualatex luatex masscan minicom msfconsole "
-    "msfvenom nodemon nsd octave osqueryi outguess pdb perlbug pexec plymouth puppet rake red "
-    "runscript rustc sash scanmem screen scrot sg slsh sqlmap sqsh sshuttle tasksh tdbtool terminator tmate "
-    "tmux tmuxp twistd updog varnishadm volatility wine x-terminal-emulator xonsh xterm zathura konsole gnome-terminal alacritty kitty "
-    "rxvt urxvt st foot lxterminal xfce4-terminal mate-terminal terminology tilix guake yakuake wezterm cssh clusterssh entr reptyr abduco "
-    "zellij byobu mprocs overmind foreman honcho expect autoexpect empty pssh parallel-ssh pdsh dsh clush fab salt salt-call salt-ssh "
-    "bolt chef-client chef-shell chef-solo puppet-agent terragrunt packer inspec cinc rpmbuild debuild dpkg-buildpackage "
-    "makepkg rpmdev snapcraft flatpak-builder meson ninja scons bazel gradle gradlew mvn ant sbt lein rebar3 mix gulp grunt just tox nox invoke inv "
-    "systemtap stap gtkwave jjs xpra at-spi run-mailcap see edit-mailcap update-motd debugfs mkinitcpio dracut "
-    "update-initramfs initramfs kexec criu rr uml_mkcoprocess inetd xinetd tcpserver ucspi tcpsvd udpsvd "
-    "stunnel pppd wpa_cli dhclient udhcpc ifup ifdown vipw vigr ovs-vsctl "
-    "pluginviewer bitbake anacron fcron incrontab watchexec watchman fswatch-run slurm srun sbatch qsub mpirun mpiexec orterun prun "
-    "msgexec emacsclient cobrun clisp dvips ebb mosh mosh-client"
+    """newgrp login nix-shell pct ansible ansible-playbook ansible-test ansible-console ansible-pull aoss
+    atobm batchcopy bpftrace byebug cabal cdist check_by_ssh cobc cpan crash csc cscli distcc dosbox
+    dotnet easyrsa efax facter fpm gdbserver gimp ginsh gnuplot gtester hping3 java javaws jdb jtag
+    knife ksshell ksu latexmk lldb lualatex luatex masscan minicom msfconsole msfvenom nodemon nsd
+    octave osqueryi outguess pdb perlbug pexec plymouth puppet rake red runscript rustc sash scanmem
+    screen scrot sg slsh sqlmap sqsh sshuttle tasksh tdbtool terminator tmate tmux tmuxp twistd updog
+    varnishadm volatility wine x-terminal-emulator xonsh xterm zathura konsole gnome-terminal alacritty
+    kitty rxvt urxvt st foot lxterminal xfce4-terminal mate-terminal terminology tilix guake yakuake
+    wezterm cssh clusterssh entr reptyr abduco zellij byobu mprocs overmind foreman honcho expect
+    autoexpect empty pssh parallel-ssh pdsh dsh clush fab salt salt-call salt-ssh bolt chef-client
+    chef-shell chef-solo puppet-agent terragrunt packer inspec cinc rpmbuild debuild dpkg-buildpackage
+    makepkg rpmdev snapcraft flatpak-builder meson ninja scons bazel gradle gradlew mvn ant sbt lein
+    rebar3 mix gulp grunt just tox nox invoke inv systemtap stap gtkwave jjs xpra at-spi run-mailcap see
+    edit-mailcap update-motd debugfs mkinitcpio dracut update-initramfs initramfs kexec criu rr
+    uml_mkcoprocess inetd xinetd tcpserver ucspi tcpsvd udpsvd stunnel pppd wpa_cli dhclient udhcpc ifup
+    ifdown vipw vigr ovs-vsctl pluginviewer bitbake anacron fcron incrontab watchexec watchman
+    fswatch-run slurm srun sbatch qsub mpirun mpiexec orterun prun msgexec emacsclient cobrun clisp
+    dvips ebb mosh mosh-client"""
 )
 _ASKED = names("--help --version -h -V")
 _EXEC_ARGUMENT: dict[str, str] = {
-    "tar gtar bsdtar star": r"--checkpoint-action|--to-command|--use-compress|-[a-zA-Z]*I|--rsh-command|--rmt-command|--info-script|--new-volume|-[a-zA-Z]*F|--volno|--use-compr|--c\w*-a\w*=|--to-c",
+    "tar gtar bsdtar star": (
+        r"--checkpoint-action|--to-command|--use-compress|-[a-zA-Z]*I|--rsh-command|--rmt-command|"
+        r"--info-script|--new-volume|-[a-zA-Z]*F|--volno|--use-compr|--c\w*-a\w*=|--to-c"
+    ),
     "zip": r"-[a-zA-Z]*TT|--unzip-command|-T\b.*TT",
     "cpio": r"--rsh-command",
     "rsync": r"-[a-zA-Z]*e|--rsh|--rsync-path",
@@ -47,12 +53,20 @@ _EXEC_ARGUMENT: dict[str, str] = {
     "delta": r"--pager(?!=(?:less|never|more|cat)\b)",
     "less most more pg zless": r"(?:-k|--lesskey|\+[^Gg0-9F/?].*|\+.*!|-[A-Za-z]*[pP].*!|--cmd)",
     "fzf sk": r"--preview|--bind|--execute|--become|--reload",
-    "git": r"--upload-pack|--receive-pack|--exec(?!-path\Z)|--ext-diff|--textconv|-O(?!rder)|--open-files-in-pager|-x\Z|--extcmd|ext::|--exec-path=|--(?:index|tree|msg|commit|env|parent|tag-name)-filter|-c\Z.*|--config-env|--template|--smtp-server=/|--to-cmd|--cc-cmd|-u\Z_|--editor",
+    "git": (
+        r"--upload-pack|--receive-pack|--exec(?!-path\Z)|--ext-diff|--textconv|-O(?!rder)|"
+        r"--open-files-in-pager|-x\Z|--extcmd|ext::|--exec-path=|--(?:index|tree|msg|commit|"
+        r"env|parent|tag-name)-filter|-c\Z.*|--config-env|--template|--smtp-server=/|--to-cmd|"
+        r"--cc-cmd|-u\Z_|--editor"
+    ),
     "hg": r"--config|ext::|--debugger|(?:extdiff|hgext)",
     "svn": r"--editor-cmd|--diff-cmd|--diff3-cmd|--config-option|svn\+",
-    "cmake": r"-P|-E|-C|--build", "make gmake bmake": r"--eval|-f|--file|--makefile|-C|--directory|-I|SHELL=|.*\$\(shell|.*=.*[`$!;|]|-E",
+    "cmake": r"-P|-E|-C|--build",
+    "make gmake bmake": r"--eval|-f|--file|--makefile|-C|--directory|-I|SHELL=|.*\$\(shell|.*=.*[`$!;|]|-E",
     "gdb": r"-ex|--ex|--eval|-x|--command|-ix|-iex|--init|--args|-p",
-    "vim vi nvim view vimdiff gvim rvim rview ex elvis vile nvi": r"-c|--cmd|-S|-s|-u|-U|\+.+|-es|--remote|-i\Z_|--embed|-l\Z|--headless",
+    "vim vi nvim view vimdiff gvim rvim rview ex elvis vile nvi": (
+        r"-c|--cmd|-S|-s|-u|-U|\+.+|-es|--remote|--embed|-l\Z|--headless"
+    ),
     "emacs": r"-(?:-?)(?:eval|batch|load|l|execute|funcall|f|script|u|nw_\b)",
     "nano pico rnano": r"-[a-zA-Z]*[sf]|--speller|--rcfile",
     "joe jmacs jstar jpico": r"-exec|-rcfile",
@@ -60,8 +74,16 @@ _EXEC_ARGUMENT: dict[str, str] = {
     "curl": r"-K|--config",
     "apt apt-get aptitude apt-cache": r"-o.*|--option.*|-c.*|--config-file.*",
     "yum dnf microdnf": r"-c|--config|--enableplugin|--setopt|--plugin|shell\Z|--pluginpath",
-    "zypper": r"(?!list|search|se\b|info|if\b|lr\b|lu\b|lp\b|ls\b|install|in\b|remove|rm\b|update|up\b|dup|refresh|ref\b|repos|clean|cc\b|patch|verify|ve\b|-n|--non|-q|-y|--quiet|-h|--help|-V|--version|products|pd|pa|pt|packages|patterns|what|wp|addrepo|ar|removerepo|rr|modifyrepo|mr|source-install|si|locks|ll|al|rl)[a-zA-Z-].*",
-    "rpm rpmquery rpmdb rpmverify rpmkeys": r"-[a-zA-Z]*E|--eval|--pipe|--define|-D|--rcfile|--macros|--load|.*%[({]|--rpmfcdebug",
+    "zypper": (
+        r"(?!list|search|se\b|info|if\b|lr\b|lu\b|lp\b|ls\b|install|in\b|remove|rm\b|update|"
+        r"up\b|dup|refresh|ref\b|repos|clean|cc\b|patch|verify|ve\b|-n|--non|-q|-y|--quiet|"
+        r"-h|--help|-V|--version|products|pd|pa|pt|packages|patterns|what|wp|addrepo|ar|"
+        r"removerepo|rr|modifyrepo|mr|source-install|si|locks|ll|al|rl)[a-zA-Z-].*"
+    ),
+    "rpm rpmquery rpmdb rpmverify rpmkeys": (
+        r"-[a-zA-Z]*E|--eval|--pipe|--define|-D|--rcfile|--macros|"
+        r"--load|.*%[({]"
+    ),
     "dpkg dpkg-query": r"--pre-invoke|--post-invoke|--status-logger",
     "snap": r"--shell|run",
     "npm": r"--script-shell|--node-options|-c\Z|--call|exec|explore|config|edit|x\Z|run-script-x",
@@ -76,18 +98,27 @@ _EXEC_ARGUMENT: dict[str, str] = {
     "nmap": r"--interactive|--script(?!=(?:default|safe|vuln|banner)\b)|--datadir",
     "ftp lftp tnftp": r".*[!|`].*|-[ecf].*",
     "telnet rlogin": r".*!.*",
-    "sqlite3 sqlite": r"-init.*|.*(?:\.(?:shell|system|sh|sy\w*|import|read|load|once|output|o\b|excel|e\b|ed\w*|www|w|cd|archive|ar|log|trace|save|backup|restore|testc)\b).*|.*(?:load_extension|writefile|edit\s*\(|readfile|fts3_tokenizer).*",
+    "sqlite3 sqlite": (
+        r"-init.*|.*(?:\.(?:shell|system|sh|sy\w*|import|read|load|once|output|o\b|excel|"
+        r"e\b|ed\w*|www|w|cd|archive|ar|log|trace|save|backup|restore|testc)\b).*|.*(?:load_extension|"
+        r"writefile|edit\s*\(|readfile|fts3_tokenizer).*"
+    ),
     "redis-cli": r"--eval|.*(?:MODULE|CONFIG|SLAVEOF|DEBUG|EVAL).*",
     "mongo mongosh": r"--eval|.*\.js\Z",
     "ssh-keygen": r"-[a-zA-Z]*D|-w",
     "ssh-add": r"-s|-S",
     "sshd": r"-[a-zA-Z]*[oTf]",
     "openssl": r"-engine|-provider|-config",
-    "gpg gpg2": r"--(?:photo-viewer|exec-path|agent-program|dirmngr-program|gpgconf|options|homedir|show-photos|pinentry)",
+    "gpg gpg2": (
+        r"--(?:photo-viewer|exec-path|agent-program|dirmngr-program|gpgconf|options|homedir|"
+        r"show-photos|pinentry)"
+    ),
     "dc bc": r".*!.*",
     "m4": r".*(?:syscmd|include|-D.*=).*|-[FRp]|[a-zA-Z0-9_.]+\Z",
     "pic eqn groff nroff troff grn refer soelim": r"-U",
-    "tex pdftex latex pdflatex xelatex xetex lualatex luatex etex": r"-?-shell-escape|-?-enable-write18|.*(?:write18|directlua|openin|\\input\|).*|-fmt|-ini",
+    "tex pdftex latex pdflatex xelatex xetex lualatex luatex etex": (
+        r"-?-shell-escape|-?-enable-write18|.*(?:write18|directlua|openin|\\input\|).*|-fmt|" r"-ini"
+    ),
     "exiftool": r"-(?:if|config|execute|p|d|D|@|geotag|api|userParam)\d*|.*system.*",
     "zic": r"-y|-yearistype",
     "xdg-user-dir": r".*[;`$|&].*",
@@ -146,45 +177,64 @@ _EXEC_ARGUMENT: dict[str, str] = {
     "smbclient": r".*!.*",
     "rsyslogd": r"-f",
     "alpine pine": r"-p|-x",
-    "iftop": r"-c", "dstat": r"--(?!(?:cpu|mem|net|disk|top|time|version|help))\w+",
-    "facter": r".*", "cobc": r".*",
-    "sshfs": r"-o.*ssh_command|-o", "borg": r"--rsh|--remote-path", "restic": r"--password-command|--option|-o",
-    "wireshark": r"-X", "qemu-system-x86_64 qemu kvm": r".*",
-    "mplayer mpv": r"--(?:script|include|input)|-slave", "gvfs-open xdg-open open see": r".*",
-    "checkinstall": r".*", "debootstrap": r".*",
-}  # fmt: skip
+    "iftop": r"-c",
+    "dstat": r"--(?!(?:cpu|mem|net|disk|top|time|version|help))\w+",
+    "facter": r".*",
+    "cobc": r".*",
+    "sshfs": r"-o.*ssh_command|-o",
+    "borg": r"--rsh|--remote-path",
+    "restic": r"--password-command|--option|-o",
+    "wireshark": r"-X",
+    "qemu-system-x86_64 qemu kvm": r".*",
+    "mplayer mpv": r"--(?:script|include|input)|-slave",
+    "gvfs-open xdg-open open see": r".*",
+    "checkinstall": r".*",
+    "debootstrap": r".*",
+}
 _BY_NAME = {
     name: re.compile(rf"(?:{pattern})", re.DOTALL)
     for group, pattern in _EXEC_ARGUMENT.items()
     for name in group.split()
 }
 _COMMAND_INPUT = names(
-    "ed red vim vi nvim ex view sqlite3 sqlite ftp lftp tftp sftp psftp telnet smbclient gdb lldb dc bc gnuplot m4 pic eqn mail mailx "
-    "mutt ginsh tdbtool virsh bconsole gs debugfs fdisk parted cfdisk ncftp redis-cli mongo mongosh cqlsh "
-    "sqlplus isql osqueryi lpc lftpget troff groff nroff soelim make"
+    """ed red vim vi nvim ex view sqlite3 sqlite ftp lftp tftp sftp psftp telnet smbclient gdb lldb dc bc
+    gnuplot m4 pic eqn mail mailx mutt ginsh tdbtool virsh bconsole gs debugfs fdisk parted cfdisk ncftp
+    redis-cli mongo mongosh cqlsh sqlplus isql osqueryi lpc lftpget troff groff nroff soelim make"""
 )
 """Programs that take commands from standard input, some of which can start a shell."""
-_INPUT_ESCAPE = re.compile(r"(?m)!|\\[!oigw]|\\copy|^\s*(?:shell|python|system|source|exec|pipe|make|sy?s?|\.)\b|\|\s*\w|syscmd|^\s*\.|\bsh\b|\bshell\b|`|system|\\")  # fmt: skip
+_INPUT_ESCAPE = re.compile(
+    r"(?m)!|\\[!oigw]|\\copy|^\s*(?:shell|python|system|source|exec|pipe|make|sy?s?|\.)\b|\|\s*\w|syscmd|^\s*\.|\bsh\b|\bshell\b|`|system|\\"
+)
 _PLAIN = names(
-    "ls cat tac head tail grep egrep fgrep rg echo printf cp mv ln mkdir rmdir rm touch chmod chown chgrp stat df du ps top free uptime who w "
-    "id whoami uname hostname date cal sleep kill pkill killall pgrep pidof which whereis type man info apropos whatis help test true false "
-    "wc sort uniq cut tr paste join comm diff cmp tee file basename dirname realpath readlink pwd cd "
-    "systemctl service journalctl dmesg mount umount lsblk blkid fdisk lsof netstat ss ip ifconfig ping ping6 traceroute tracepath dig host nslookup "
-    "curl wget apt apt-get apt-cache aptitude dpkg dpkg-query rpm yum dnf microdnf zypper pacman apk snap flatpak brew pip pip3 npm yarn pnpm gem cargo conda "
-    "go git svn docker podman kubectl helm export declare local readonly typeset alias unalias unset set shift return exit read wait jobs fg bg "
-    "useradd usermod userdel groupadd groupdel passwd chsh chage getent groups last lastb history locate tree md5sum sha1sum sha256sum "
-    "gzip gunzip bzip2 xz zcat zip unzip tar less more most nano hexdump xxd od strings base64 base32 seq yes jq shasum "
-    "sum cksum shuf fold fmt nl rev column expr factor numfmt pr expand unexpand tsort look apk-tools equery emerge port "
-    "chattr lsattr getfacl setfacl shred truncate mktemp mkfifo mknod logger wall write mesg loginctl hostnamectl timedatectl localectl "
-    "shutdown reboot halt poweroff init telinit sudo su doas pkexec runuser update-alternatives update-rc.d chkconfig sysctl modinfo lsmod "
-    "complete compgen bind hash trap source builtin command enable dirs popd pushd umask ulimit getopts let eval exec scp sftp rsync nc ncat socat ftp "
-    "atop auditctl bconsole bootctl busctl chronyc crontab cryptsetup date dmesg ed ffmpeg gdate hostnamectl htop iconv infocmp iotop ip journalctl jq julia loginctl lsof mc mcedit mosquitto_sub msgattrib msgcat msgconv msgmerge msguniq ncdu nethogs networkctl ntpdate php ptx red resolvectl sadf sar setcap ssh-agent ssh-import-id ssh-keyscan tic timedatectl top uudecode uuencode vlc wall xgettext xinput xmodmap xset "
-    "terraform terraform-docs ssh-add ssh-keygen ssh-copy-id openssl gpg rsync gsutil aws s3cmd rclone mail cancel lp lpr wormhole whois finger"
+    """ls cat tac head tail grep egrep fgrep rg echo printf cp mv ln mkdir rmdir rm touch chmod chown chgrp
+    stat df du ps top free uptime who w id whoami uname hostname date cal sleep kill pkill killall pgrep
+    pidof which whereis type man info apropos whatis help test true false wc sort uniq cut tr paste join
+    comm diff cmp tee file basename dirname realpath readlink pwd cd systemctl service journalctl dmesg
+    mount umount lsblk blkid fdisk lsof netstat ss ip ifconfig ping ping6 traceroute tracepath dig host
+    nslookup curl wget apt apt-get apt-cache aptitude dpkg dpkg-query rpm yum dnf microdnf zypper pacman
+    apk snap flatpak brew pip pip3 npm yarn pnpm gem cargo conda go git svn docker podman kubectl helm
+    export declare local readonly typeset alias unalias unset set shift return exit read wait jobs fg bg
+    useradd usermod userdel groupadd groupdel passwd chsh chage getent groups last lastb history locate
+    tree md5sum sha1sum sha256sum gzip gunzip bzip2 xz zcat zip unzip tar less more most nano hexdump
+    xxd od strings base64 base32 seq yes jq shasum sum cksum shuf fold fmt nl rev column expr factor
+    numfmt pr expand unexpand tsort look apk-tools equery emerge port chattr lsattr getfacl setfacl
+    shred truncate mktemp mkfifo mknod logger wall write mesg loginctl hostnamectl timedatectl localectl
+    shutdown reboot halt poweroff init telinit sudo su doas pkexec runuser update-alternatives
+    update-rc.d chkconfig sysctl modinfo lsmod complete compgen bind hash trap source builtin command
+    enable dirs popd pushd umask ulimit getopts let eval exec scp sftp rsync nc ncat socat ftp atop
+    auditctl bconsole bootctl busctl chronyc crontab cryptsetup date dmesg ed ffmpeg gdate hostnamectl
+    htop iconv infocmp iotop ip journalctl jq julia loginctl lsof mc mcedit mosquitto_sub msgattrib
+    msgcat msgconv msgmerge msguniq ncdu nethogs networkctl ntpdate php ptx red resolvectl sadf sar
+    setcap ssh-agent ssh-import-id ssh-keyscan tic timedatectl top uudecode uuencode vlc wall xgettext
+    xinput xmodmap xset terraform terraform-docs ssh-add ssh-keygen ssh-copy-id openssl gpg rsync gsutil
+    aws s3cmd rclone mail cancel lp lpr wormhole whois finger"""
 )
 _LOOKS_LIKE = re.compile(
-    r"(?:[a-z/]*/)?(?:" + "|".join(sorted(re.escape(name) for name in SHELLS | OTHER_SHELLS - {"rc", "es", "ion", "oil"})) + r")(?:\s+-[a-z]*[cil].*)?\Z",
+    r"(?:[a-z/]*/)?(?:"
+    + "|".join(sorted(re.escape(name) for name in SHELLS | OTHER_SHELLS - {"rc", "es", "ion", "oil"}))
+    + r")(?:\s+-[a-z]*[cil].*)?\Z",
     re.DOTALL,
-)  # fmt: skip
+)
 
 
 _LOOKS = {
@@ -259,7 +309,8 @@ def _by_argument(name: str, pattern: re.Pattern[str], args: list[str], findings:
 
 
 _EDITOR_PLAIN = re.compile(
-    r"\+?(?:[0-9]*|\$|/[^!|]*|\?[^!|]*|set? [\w=,]+|q!?|wq!?|x!?|qa!?|wqa!?|xa!?|e [\w./-]+|w|w!|syntax (?:on|off)|nohl?|normal [^!:|]*G)\Z"
+    r"\+?(?:[0-9]*|\$|/[^!|]*|\?[^!|]*|set? [\w=,]+|q!?|wq!?|x!?|qa!?|wqa!?|xa!?|e [\w./-]+|"
+    r"w|w!|syntax (?:on|off)|nohl?|normal [^!:|]*G)\Z"
 )
 _GIT_RISKY = re.compile(
     r"(?i)(?:.*(?:pager|editor|sshcommand|askpass|helper|external|textconv|command|hookspath|fsmonitor|program|driver|proxy|"
@@ -285,7 +336,12 @@ def _harmless(name: str, arg: str, value: str) -> bool:
         return bool(re.match(r"(?:p|print|bt|backtrace|info|q|quit|list|x)\b[^|!`$(]*\Z", value))
     if name == "rsync" and re.match(r"-[a-zA-Z]*e\Z|--rsh", arg):
         text = arg.partition("=")[2] or value
-        return bool(re.fullmatch(r"ssh(?:\s+-(?:p\s*\d+|i\s+\S+|q|C|4|6|l\s+\w+|o\s*(?:StrictHostKeyChecking|UserKnownHostsFile|Port|User)=\S+))*", text))  # fmt: skip
+        return bool(
+            re.fullmatch(
+                r"ssh(?:\s+-(?:p\s*\d+|i\s+\S+|q|C|4|6|l\s+\w+|o\s*(?:StrictHostKeyChecking|UserKnownHostsFile|Port|User)=\S+))*",
+                text,
+            )
+        )
     if name == "rsync" and re.match(r"-[a-zA-Z]*e", arg):
         return bool(re.fullmatch(r"-[a-zA-Z]*essh", arg)) or "e" not in arg[1:]
     if name == "rsync" and arg.startswith("--rsync-path"):
@@ -326,5 +382,8 @@ def _guessed(name: str, args: list[str], findings: Findings) -> None:
             r"\b(?:system|exec|popen|spawn)\s*\(|\$\(\s*\w|`[^`]+`|\bsh -c\b|/bin/(?:ba|da|z|k)?sh\b", value
         ):
             findings.doubt = f"{name} is given what looks like a command to start"
-        elif re.match(r"--?(?:exec|command|cmd|run|shell|pre-hook|post-hook|hook|on-\w+|script|plugin|filter|pager|editor|askpass|ssh-cmd|server)(?:=|\Z)", arg):  # fmt: skip
+        elif re.match(
+            r"--?(?:exec|command|cmd|run|shell|pre-hook|post-hook|hook|on-\w+|script|plugin|filter|pager|editor|askpass|ssh-cmd|server)(?:=|\Z)",
+            arg,
+        ):
             findings.doubt = f"{name} can start a command by {arg}"

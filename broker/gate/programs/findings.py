@@ -136,11 +136,6 @@ def _cluster(
     return at, None
 
 
-def names(text: str) -> frozenset[str]:
-    """A set of names from words."""
-    return frozenset(text.split())
-
-
 def asks_only(args: Iterable[str]) -> bool:
     """True for `--help` or `--version` and nothing else."""
     given = list(args)

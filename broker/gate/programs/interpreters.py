@@ -6,10 +6,10 @@ import re
 from dataclasses import dataclass
 
 from broker.gate.programs.code import harmless, sed_runs, seen_texts
-from broker.gate.programs.findings import Findings, asks_only, names
+from broker.gate.programs.findings import Findings, asks_only
 from broker.gate.shell.run import Flow
 from broker.gate.shell.state import Input, State
-from broker.gate.text import known, open_ended, resolved
+from broker.gate.text import known, names, open_ended, resolved
 from broker.model.command import Deed, FileRead
 
 
@@ -24,27 +24,42 @@ class Interpreter:
 
 
 _INTERPRETERS: tuple[tuple[str, Interpreter], ...] = (
-    (r"(?:i|b|c)?python[0-9.w]*|pypy[0-9.]*|jython|micropython", Interpreter("python", r"-[bBdEiIOPqRsSuvx]*c", r"-[WXQm]|--check-hash-based-pycs")),
+    (
+        r"(?:i|b|c)?python[0-9.w]*|pypy[0-9.]*|jython|micropython",
+        Interpreter("python", r"-[bBdEiIOPqRsSuvx]*c", r"-[WXQm]|--check-hash-based-pycs"),
+    ),
     (r"perl[0-9.]*|cperl", Interpreter("perl", r"-[a-zA-Z0-9]*?[eE]", r"-[IMmFx]", prompt=False)),
     (r"ruby[0-9.]*|jruby|mruby|truffleruby", Interpreter("ruby", r"-[a-z0-9]*?e", r"-[rICF]", prompt=False)),
     (r"irb[0-9.]*|pry", Interpreter("ruby", r"-e", r"-[rI]")),
-    (r"node(?:js)?[0-9.]*|bun|deno|qjs|d8|rhino", Interpreter("node", r"-e|-p|-pe|--eval|--print|eval", r"-r|--require|--import")),
+    (
+        r"node(?:js)?[0-9.]*|bun|deno|qjs|d8|rhino",
+        Interpreter("node", r"-e|-p|-pe|--eval|--print|eval", r"-r|--require|--import"),
+    ),
     (r"php[0-9.]*(?:-cli)?|hhvm", Interpreter("php", r"-[rBRE]", r"-[dcztS]", prompt=False)),
     (r"lua[0-9.]*|luajit|texlua", Interpreter("lua", r"-e", r"-l")),
     (r"(?:tclsh|wish|expect|jimsh)[0-9.]*", Interpreter("tcl", r"-c", r"(?!)")),
     (r"R|Rscript|littler", Interpreter("r", r"-e", r"-f|--file")),
     (r"julia", Interpreter("julia", r"-[eE]|--eval|--print", r"-[LJptm]")),
-    (r"guile[0-9.]*|racket|mzscheme|csi|chibi-scheme|gosh|scheme|sbcl|clisp|ecl|ccl|abcl|newlisp|picolisp|gcl",
-     Interpreter("lisp", r"-c|-e|-x|--eval|--evaluate|-eval", r"-l|--load")),
-    (r"octave(?:-cli)?[0-9.]*|matlab|scilab|sage|maxima|gp|yacas", Interpreter("octave", r"--eval|-r|-e|--batch-string")),
+    (
+        r"guile[0-9.]*|racket|mzscheme|csi|chibi-scheme|gosh|scheme|sbcl|clisp|ecl|ccl|abcl|newlisp|picolisp|gcl",
+        Interpreter("lisp", r"-c|-e|-x|--eval|--evaluate|-eval", r"-l|--load"),
+    ),
+    (
+        r"octave(?:-cli)?[0-9.]*|matlab|scilab|sage|maxima|gp|yacas",
+        Interpreter("octave", r"--eval|-r|-e|--batch-string"),
+    ),
     (r"ghci?|runghc|runhaskell|stack", Interpreter("haskell", r"-e")),
-    (r"(?:ocaml|utop|erl|iex|elixir|escript|swipl|gprolog|gst|clj|clojure|bb|scala|groovy(?:sh)?|kotlinc|swift|osascript|rebol|red|io|jshell|jrunscript|jjs|"
-     r"psysh|bsh|forth|gforth|awka|dotnet-script|csi|fsi|ammonite|amm|cling|root|evcxr|nim|ginsh|gnuplot)",
-     Interpreter("other", r"-e|-eval|--eval|-r|--rpc-eval")),
-)  # fmt: skip
+    (
+        r"(?:ocaml|utop|erl|iex|elixir|escript|swipl|gprolog|gst|clj|clojure|bb|scala|groovy(?:sh)?|kotlinc|swift|osascript|rebol|red|io|jshell|jrunscript|jjs|"
+        r"psysh|bsh|forth|gforth|awka|dotnet-script|csi|fsi|ammonite|amm|cling|root|evcxr|nim|ginsh|gnuplot)",
+        Interpreter("other", r"-e|-eval|--eval|-r|--rpc-eval"),
+    ),
+)
 _COMPILED = tuple((re.compile(rf"(?:{pattern})\Z"), spec) for pattern, spec in _INTERPRETERS)
-_SAFE_MODULES = names("json.tool json this calendar platform sysconfig zipfile tarfile base64 gzip py_compile compileall venv "
-                      "tabnanny tokenize ast dis quopri uuid keyword locale getpass")  # fmt: skip
+_SAFE_MODULES = names(
+    """json.tool json this calendar platform sysconfig zipfile tarfile base64 gzip py_compile compileall
+    venv tabnanny tokenize ast dis quopri uuid keyword locale getpass"""
+)
 _PACKAGE_MODULES = names("pip pip3 pipx easy_install conda")
 _AWKS = names("awk gawk mawk nawk original-awk bwk goawk")
 _SEDS = names("sed gsed ssed minised")
@@ -91,7 +106,13 @@ def interpreter(name: str, args: list[str], state: State, flow: Flow) -> Finding
 
 def _loads(language: str, args: list[str]) -> bool:
     if language == "perl":
-        return any(re.match(r"-[MmId]", arg) and not re.match(r"-M(?:POSIX|List::Util|strict|warnings|utf8|JSON::PP|Time::HiRes|MIME::Base64)\b", arg) for arg in args)  # fmt: skip
+        return any(
+            re.match(r"-[MmId]", arg)
+            and not re.match(
+                r"-M(?:POSIX|List::Util|strict|warnings|utf8|JSON::PP|Time::HiRes|MIME::Base64)\b", arg
+            )
+            for arg in args
+        )
     if language == "ruby":
         return any(re.match(r"-[rI]", arg) for arg in args)
     return language == "node" and any(
@@ -247,7 +268,9 @@ def sed(name: str, args: list[str], state: State, flow: Flow) -> Findings:
             given = True
             if arg.endswith("f") or arg == "--file":
                 content = flow.stdin.rest if value == "-" else state.files.get(value)
-                findings.doubt = findings.doubt or (None if content is not None else "sed runs a program whose text is not on the line")  # fmt: skip
+                findings.doubt = findings.doubt or (
+                    None if content is not None else "sed runs a program whose text is not on the line"
+                )
                 value = content or ""
             programs.append(value)
         elif match := re.match(r"(?:--expression=|-[nErsuz]*e)(.+)", arg, re.DOTALL):

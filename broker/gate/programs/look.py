@@ -28,12 +28,10 @@ def look(runner: Runner, name: str, args: list[str], state: State, flow: Flow) -
     base = basename(name)
     findings = _find(base, args, state, flow)
     sending = sends(base, args, flow)
-    if sending:
-        findings.does.add(Deed.SEND)
+    if sending is not False:
+        findings.does.add(Deed.SEND if sending else Deed.MAYBE_SEND)
     reads = findings.reads if findings.reads is not None else file_reads(base, args, state.folder)
     runner.emit(name, args, flow, reads=reads, does=findings.does, sql=findings.sql)
-    if sending is None:
-        runner.emit(name, args, flow, does={Deed.MAYBE_SEND})
     if findings.doubt is not None:
         runner.doubt(findings.doubt)
     if base in _MAKES_FILES:

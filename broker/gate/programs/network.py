@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from broker.gate.programs.findings import asks_only, names
+from broker.gate.programs.findings import asks_only
 from broker.gate.shell.run import Flow
-from broker.gate.text import open_ended
+from broker.gate.text import names, open_ended
 
 _ALWAYS = names(
-    "scp sftp ftp lftp tftp smbclient psftp pscp ncftp ncftpput ncftpget tnftp yafc cadaver rcp rsh rlogin uucp uux sshfs curlftpfs davfs2 mount.davfs gnutls-cli cryptcat sbd pwncat rustcat rcat wput bpaste dpaste "
-    "croc ffsend wormhole magic-wormhole transfer wetransfer onionshare onionshare-cli sz rz kermit sendmail mpack telnet atftp "
-    "lftpget ftpput zssh zmodem webfsd thttpd darkhttpd lighttpd busybox-httpd ngrok cloudflared bore localtunnel lt frpc chisel "
-    "rsyncd proftpd vsftpd pure-ftpd smbd dufs miniserve goshs updog uploadserver http-server live-server caddy simple-http-server"
+    """scp sftp ftp lftp tftp smbclient psftp pscp ncftp ncftpput ncftpget tnftp yafc cadaver rcp rsh
+    rlogin uucp uux sshfs curlftpfs davfs2 mount.davfs gnutls-cli cryptcat sbd pwncat rustcat rcat wput
+    bpaste dpaste croc ffsend wormhole magic-wormhole transfer wetransfer onionshare onionshare-cli sz
+    rz kermit sendmail mpack telnet atftp lftpget ftpput zssh zmodem webfsd thttpd darkhttpd lighttpd
+    busybox-httpd ngrok cloudflared bore localtunnel lt frpc chisel rsyncd proftpd vsftpd pure-ftpd smbd
+    dufs miniserve goshs updog uploadserver http-server live-server caddy simple-http-server"""
 )
 _REMOTE = re.compile(r"(?:[^/\s:]+@)?[A-Za-z0-9_.\[\]\ufdd0\ufdd1-]+::?|rsync://")
 _URLISH = re.compile(r"(?:s3|gs|az|oss|cos|b2|obs|swift)://")
@@ -90,11 +92,35 @@ def _cloud(args: list[str], flow: Flow) -> bool | None:
     words = [arg for arg in args if not arg.startswith("-")]
     if words[:1] in (["s3"], ["storage"], ["blob"]):
         words = words[1:]
-    acts = {"upload-file", "cp", "mv", "sync", "rsync", "put", "upload", "upload-batch", "put-object", "copy", "copyto", "move", "rcat", "mirror", "pipe", "moveto"}  # fmt: skip
+    acts = {
+        "upload-file",
+        "cp",
+        "mv",
+        "sync",
+        "rsync",
+        "put",
+        "upload",
+        "upload-batch",
+        "put-object",
+        "copy",
+        "copyto",
+        "move",
+        "rcat",
+        "mirror",
+        "pipe",
+        "moveto",
+    }
     if not acts & set(words[:3]):
         return False
     target = words[-1]
-    return bool(_URLISH.match(target)) or open_ended(target) or bool({"put", "upload", "put-object", "mirror", "rcat", "pipe", "upload-batch", "upload-file"} & set(words[:3]))  # fmt: skip
+    return (
+        bool(_URLISH.match(target))
+        or open_ended(target)
+        or bool(
+            {"put", "upload", "put-object", "mirror", "rcat", "pipe", "upload-batch", "upload-file"}
+            & set(words[:3])
+        )
+    )
 
 
 def _minio(args: list[str], flow: Flow) -> bool | None:
@@ -152,25 +178,94 @@ def _fed_host(args: list[str], flow: Flow) -> bool | None:
 
 
 _HANDLERS: dict[str, Callable[[list[str], Flow], bool | None]] = {
-    "nc": _netcat, "ncat": _netcat, "netcat": _netcat, "nc.openbsd": _netcat, "nc.traditional": _netcat, "socat": _socat,
-    "curl": _curl, "wget": _wget, "wget2": _wget, "rsync": _rsync, "openssl": _openssl, "aws": _cloud, "gsutil": _cloud,
-    "az": _cloud, "gcloud": _cloud, "s3cmd": _cloud, "s4cmd": _cloud, "s5cmd": _cloud, "ossutil": _cloud, "coscmd": _cloud,
-    "b2": _cloud, "mc": _minio, "mcli": _minio, "rclone": _rclone, "mail": _mail, "mailx": _mail, "mutt": _mail,
-    "neomutt": _mail, "s-nail": _mail, "msmtp": _fed_host, "ssmtp": _fed_host, "swaks": lambda args, flow: True, "lp": _print, "lpr": _print,
-    "cancel": _print, "httpd": _busybox_httpd, "tar": _tar, "cpio": lambda args, flow: any(re.match(r"-[a-zA-Z]*F?[^/]*:|--file=[^/]*:", a) for a in args if ":" in a),
-    "code": _verbs("tunnel", "serve-web"), "tailscale": _verbs("serve", "funnel", "file"), "restic": _verbs("backup"),
-    "borg": _verbs("create", "serve"), "gh": _pairs(("release", "upload"), ("gist", "create"), ("release", "create")),
-    "glab": _pairs(("snippet", "create")), "whois": _sent_words, "finger": _sent_words, "gdrive": _verbs("upload", "files"),
-    "ipfs": _verbs("add", "daemon"), "magic": lambda args, flow: True, "git": _verbs("daemon", "send-email", "instaweb"),
-    "xh": lambda args, flow: _fed(flow) or any(re.search(r"[@]/?\w", a) for a in args[1:]), "http": lambda args, flow: _fed(flow) or any(re.search(r"\w@\S|^@", a) for a in args[1:] if "://" not in a),
-    "https": lambda args, flow: _fed(flow), "bitsadmin": lambda args, flow: True, "duplicity": lambda args, flow: any("://" in a for a in args),
-    "hg": _verbs("serve"), "jupyter": _verbs("notebook", "lab", "server"), "serve": lambda args, flow: True, "websocat": lambda args, flow: True,
-    "mosquitto_pub": lambda args, flow: True, "nmap": lambda args, flow: any("http-put" in a for a in args), "pastebinit": lambda args, flow: True,
-    "termbin": lambda args, flow: True, "dropbox_uploader.sh": _verbs("upload"), "dropbox_uploader": _verbs("upload"), "scrcpy": lambda args, flow: False,
-    "logger": lambda args, flow: any(re.match(r"-n|--server", a) for a in args) and (_fed(flow) or any(re.match(r"-f|--file", a) for a in args)),
-    "dig": lambda args, flow: any(re.match(r"-f", a) for a in args) and any(a.startswith("@") for a in args), "vncviewer": lambda args, flow: False,
-    "svn": _verbs("import"), "twine": _verbs("upload"), "npm": _verbs("publish"), "cargo": _verbs("publish"), "gem": _verbs("push"),
-    "docker": lambda args, flow: False, "ansible": lambda args, flow: any(a in {"copy", "synchronize"} for a in args),
-    "syncthing": lambda args, flow: True, "rdiff-backup": lambda args, flow: any("::" in a for a in args), "unison": lambda args, flow: any("://" in a for a in args),
-    "dd": lambda args, flow: False, "ssh-copy-id": lambda args, flow: False, "influx": lambda args, flow: False, "pg_dump": lambda args, flow: False,
-}  # fmt: skip
+    "nc": _netcat,
+    "ncat": _netcat,
+    "netcat": _netcat,
+    "nc.openbsd": _netcat,
+    "nc.traditional": _netcat,
+    "socat": _socat,
+    "curl": _curl,
+    "wget": _wget,
+    "wget2": _wget,
+    "rsync": _rsync,
+    "openssl": _openssl,
+    "aws": _cloud,
+    "gsutil": _cloud,
+    "az": _cloud,
+    "gcloud": _cloud,
+    "s3cmd": _cloud,
+    "s4cmd": _cloud,
+    "s5cmd": _cloud,
+    "ossutil": _cloud,
+    "coscmd": _cloud,
+    "b2": _cloud,
+    "mc": _minio,
+    "mcli": _minio,
+    "rclone": _rclone,
+    "mail": _mail,
+    "mailx": _mail,
+    "mutt": _mail,
+    "neomutt": _mail,
+    "s-nail": _mail,
+    "msmtp": _fed_host,
+    "ssmtp": _fed_host,
+    "swaks": lambda args, flow: True,
+    "lp": _print,
+    "lpr": _print,
+    "cancel": _print,
+    "httpd": _busybox_httpd,
+    "tar": _tar,
+    "cpio": lambda args, flow: any(
+        re.match(r"-[a-zA-Z]*F?[^/]*:|--file=[^/]*:", a) for a in args if ":" in a
+    ),
+    "code": _verbs("tunnel", "serve-web"),
+    "tailscale": _verbs("serve", "funnel", "file"),
+    "restic": _verbs("backup"),
+    "borg": _verbs("create", "serve"),
+    "gh": _pairs(("release", "upload"), ("gist", "create"), ("release", "create")),
+    "glab": _pairs(("snippet", "create")),
+    "whois": _sent_words,
+    "finger": _sent_words,
+    "gdrive": _verbs("upload", "files"),
+    "ipfs": _verbs("add", "daemon"),
+    "magic": lambda args, flow: True,
+    "git": _verbs("daemon", "send-email", "instaweb"),
+    "xh": lambda args, flow: _fed(flow) or any(re.search(r"[@]/?\w", a) for a in args[1:]),
+    "http": lambda args, flow: (
+        _fed(flow) or any(re.search(r"\w@\S|^@", a) for a in args[1:] if "://" not in a)
+    ),
+    "https": lambda args, flow: _fed(flow),
+    "bitsadmin": lambda args, flow: True,
+    "duplicity": lambda args, flow: any("://" in a for a in args),
+    "hg": _verbs("serve"),
+    "jupyter": _verbs("notebook", "lab", "server"),
+    "serve": lambda args, flow: True,
+    "websocat": lambda args, flow: True,
+    "mosquitto_pub": lambda args, flow: True,
+    "nmap": lambda args, flow: any("http-put" in a for a in args),
+    "pastebinit": lambda args, flow: True,
+    "termbin": lambda args, flow: True,
+    "dropbox_uploader.sh": _verbs("upload"),
+    "dropbox_uploader": _verbs("upload"),
+    "scrcpy": lambda args, flow: False,
+    "logger": lambda args, flow: (
+        any(re.match(r"-n|--server", a) for a in args)
+        and (_fed(flow) or any(re.match(r"-f|--file", a) for a in args))
+    ),
+    "dig": lambda args, flow: any(re.match(r"-f", a) for a in args) and any(a.startswith("@") for a in args),
+    "vncviewer": lambda args, flow: False,
+    "svn": _verbs("import"),
+    "twine": _verbs("upload"),
+    "npm": _verbs("publish"),
+    "cargo": _verbs("publish"),
+    "gem": _verbs("push"),
+    "docker": lambda args, flow: False,
+    "ansible": lambda args, flow: any(a in {"copy", "synchronize"} for a in args),
+    "syncthing": lambda args, flow: True,
+    "rdiff-backup": lambda args, flow: any("::" in a for a in args),
+    "unison": lambda args, flow: any("://" in a for a in args),
+    "dd": lambda args, flow: False,
+    "ssh-copy-id": lambda args, flow: False,
+    "influx": lambda args, flow: False,
+    "pg_dump": lambda args, flow: False,
+}

@@ -82,7 +82,8 @@ def printf_output(args: list[str]) -> str | None:
             else:
                 out.append(piece)
         if not values or not used or sum(map(len, out)) > _LIMIT:
-            return "".join(out)[:_LIMIT]
+            text = "".join(out)
+            return text if len(text) <= _LIMIT else None
 
 
 def _decode(args: list[str], text: str) -> str | None:
@@ -134,4 +135,4 @@ def filtered(name: str, args: list[str], text: str | None) -> str | None:
     handler = _FILTERS.get(name)
     if handler is None or text is None or not known(text) or not all(map(known, args)):
         return None
-    return handler(args, text[:_LIMIT])
+    return handler(args, text) if len(text) <= _LIMIT else None

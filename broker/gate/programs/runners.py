@@ -5,16 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from broker.gate.programs.findings import Findings, Options, leading, names
+from broker.gate.programs.containers import container, kubectl
+from broker.gate.programs.findings import Findings, Options, leading
 from broker.gate.shell.run import Flow
 from broker.gate.shell.state import Input, State
-from broker.gate.text import ANY, WORDS, known, open_ended, resolved
+from broker.gate.text import ANY, WORDS, known, names, open_ended, resolved
 from broker.model.command import Deed, FileRead
 
+_MOST = 50
 Handler = Callable[[str, list[str], State, Flow], Findings]
 
-_XARGS = Options("0oprtx", "aEdILnPsR", names("null open-tty interactive no-run-if-empty verbose exit help version show-limits"),
-                 names("arg-file delimiter eof max-lines max-args max-procs max-chars replace process-slot-var"), optional="eil")  # fmt: skip
+_XARGS = Options(
+    "0oprtx",
+    "aEdILnPsR",
+    names("null open-tty interactive no-run-if-empty verbose exit help version show-limits"),
+    names("""arg-file delimiter eof max-lines max-args max-procs max-chars replace process-slot-var"""),
+    optional="eil",
+)
 _SSH = Options("46AaCfGgKkMNnqsTtVvXxYy", "BbcDEeFIiJLlmOoPpQRSWw")
 _COMMAND_OPTIONS = re.compile(
     r"\s*(?:Proxy(?:Command|UseFdpass)|LocalCommand|KnownHostsCommand|PermitLocalCommand|RemoteCommand"
@@ -42,7 +49,9 @@ def xargs(name: str, args: list[str], state: State, flow: Flow) -> Findings:
     plain = not split.has("d", "delimiter", "0", "null", "E", "eof", "e")
     words = _words(text, plain=plain and mark is None) if mark is None else _lines(text)
     if mark is not None:
-        for line in (words if words is not None else [ANY])[:50] or [""]:
+        if words is not None and len(words) > _MOST:
+            findings.doubt = f"more lines for {name} than are followed"
+        for line in (words if words is not None else [ANY])[:_MOST] or [""]:
             findings.run([part.replace(mark, line) for part in inner], stdin)
     else:
         findings.run([*inner, *(words if words is not None else [WORDS])], stdin)
@@ -62,9 +71,10 @@ def _lines(text: str | None) -> list[str] | None:
 
 
 _FIND_VALUED = names(
-    "-name -iname -path -ipath -wholename -iwholename -lname -ilname -regex -iregex -regextype -type -xtype -mtime "
-    "-atime -ctime -mmin -amin -cmin -newer -anewer -cnewer -size -user -group -uid -gid -perm -maxdepth -mindepth "
-    "-samefile -inum -links -fstype -printf -used -context -newermt -newerat -newerct -newerBt"
+    """-name -iname -path -ipath -wholename -iwholename -lname -ilname -regex -iregex -regextype -type
+    -xtype -mtime -atime -ctime -mmin -amin -cmin -newer -anewer -cnewer -size -user -group -uid -gid
+    -perm -maxdepth -mindepth -samefile -inum -links -fstype -printf -used -context -newermt -newerat
+    -newerct -newerBt"""
 )
 _FIND_WRITES = names("-fprint -fprint0 -fls -fprintf")
 
@@ -79,6 +89,8 @@ def find(name: str, args: list[str], state: State, flow: Flow) -> Findings:
     while at < len(args) and not re.match(r"[-(!)]", args[at]):
         at += 1
     places = args[start:at] or ["."]
+    if len(places) > _MOST:
+        findings.doubt = f"more places for {name} than are followed"
     last = ""
     for index, arg in enumerate(args):
         if arg in {"-name", "-iname"} and index + 1 < len(args):
@@ -125,7 +137,7 @@ def _find_exec(args: list[str], at: int, places: list[str], last: str, findings:
         inner.append(args[at])
         at += 1
     pattern = re.sub(r"\[[^\]]*\]|\?", "\ufdd3", last).replace("*", "\ufdd2") if last else ""
-    for place in places[:20]:
+    for place in places[:_MOST]:
         found = f"{place}{ANY}/{pattern}" if pattern else f"{place}{ANY}"
         text = place.rstrip("/") + "/" + pattern if pattern else None
         findings.run([part.replace("{}", found) for part in inner], Input(terminal=True))
@@ -137,10 +149,14 @@ def _find_exec(args: list[str], at: int, places: list[str], last: str, findings:
 def parallel(name: str, args: list[str], state: State, flow: Flow) -> Findings:
     """GNU parallel: the words up to `:::` are a shell's text."""
     findings = Findings(reads=[])
-    options = Options("0cuvktqXmIx", "jPnNLaIdSCDTs", names("bar progress dry-run keep-order line-buffer ungroup verbose pipe "
-                      "halt-on-error no-notice will-cite lb eta tag group null xargs shebang no-run-if-empty resume shuf pipe-part"),
-                      names("jobs max-args arg-file delay joblog timeout retries colsep halt max-lines tmpdir results sshlogin "
-                            "workdir delimiter basefile trc return block recstart recend nice load memfree env"))  # fmt: skip
+    options = Options("0cuvktqXmIx", "jPnNLaIdSCDTs", names(
+    """bar progress dry-run keep-order line-buffer ungroup verbose pipe halt-on-error no-notice will-cite
+    lb eta tag group null xargs shebang no-run-if-empty resume shuf pipe-part"""
+),
+                      names(
+    """jobs max-args arg-file delay joblog timeout retries colsep halt max-lines tmpdir results sshlogin
+    workdir delimiter basefile trc return block recstart recend nice load memfree env"""
+))  # fmt: skip
     split = leading(options, args)
     if split.unknown is not None:
         findings.doubt = f"the option {split.unknown} of {name} is not looked through"
@@ -157,15 +173,17 @@ def parallel(name: str, args: list[str], state: State, flow: Flow) -> Findings:
     if not marks:
         lines = _lines(flow.stdin.rest)
         values = lines if lines is not None and not split.has("a", "arg-file") else [ANY]
+    if len(values) > _MOST:
+        findings.doubt = f"more values for {name} than are followed"
     if not inner:
-        findings.texts += [(value, Input()) for value in values[:50]]
+        findings.texts += [(value, Input()) for value in values[:_MOST]]
         return findings
     text = " ".join(inner)
     if split.has("S", "sshlogin", "trc", "return"):
         findings.does.add(Deed.SEND)
     none = any(value == "0" for value in split.values("n", "N", "max-args"))
-    for value in values[:50]:
-        filled = re.sub(r"\{[^{} ]*\}", lambda _, value=value: value, text) if "{" in text else None
+    for value in values[:_MOST]:
+        filled = value.join(re.split(r"\{[^{} ]*\}", text)) if "{" in text else None
         findings.texts.append(
             (filled if filled is not None else text if none else f"{text} {value}", Input(""))
         )
@@ -175,8 +193,10 @@ def parallel(name: str, args: list[str], state: State, flow: Flow) -> Findings:
 def watch(name: str, args: list[str], state: State, flow: Flow) -> Findings:
     """The words joined, for a shell; with `-x` a command."""
     findings = Findings(reads=[])
-    split = leading(Options("bcCdegtpwrx", "nqs", names("beep color no-color differences errexit chgexit no-title precise no-wrap exec "
-                                               "no-rerun follow help version"), names("interval equexit shotsdir")), args)  # fmt: skip
+    split = leading(Options("bcCdegtpwrx", "nqs", names(
+    """beep color no-color differences errexit chgexit no-title precise no-wrap exec no-rerun follow help
+    version"""
+), names("interval equexit shotsdir")), args)  # fmt: skip
     if split.unknown is not None:
         findings.doubt = f"the option {split.unknown} of {name} is not looked through"
     inner = args[split.first :]
@@ -191,17 +211,24 @@ def ssh(name: str, args: list[str], state: State, flow: Flow) -> Findings:
     """The text for the other side, and the commands that options run on this one."""
     findings = Findings(reads=[])
     split = leading(_SSH, args)
-    rest = args[split.first :]
-    # options may stand behind the host
+    host, rest = args[split.first : split.first + 1], args[split.first + 1 :]
     options = list(split.options)
-    host = rest[:1]
-    rest = rest[1:]
-    if rest[:1] and rest[0].startswith("-") and rest[0] != "--":
+    if rest[:1] and rest[0].startswith("-") and rest[0] != "--":  # options may stand behind the host
         more = leading(_SSH, rest)
         options += more.options
         rest = rest[more.first :]
     if rest[:1] == ["--"]:
         rest = rest[1:]
+    _ssh_options(options, state, findings)
+    letters = {option for option, _ in options}
+    if host and (WORDS in host[0] or host[0].startswith("-")):
+        findings.doubt = "what ssh runs is not known"
+    if host and not letters & {"V", "G", "Q", "O"}:
+        _ssh_remote(rest, letters, flow, findings)
+    return findings
+
+
+def _ssh_options(options: list[tuple[str, str | None]], state: State, findings: Findings) -> None:
     for option, value in options:
         if option == "o" and value is not None:
             _ssh_option(value, findings)
@@ -209,26 +236,23 @@ def ssh(name: str, args: list[str], state: State, flow: Flow) -> Findings:
             findings.reads = [*(findings.reads or []), FileRead(resolved(value, state.folder))]
             if option == "F" and value not in {"/dev/null", "none"}:
                 findings.doubt = findings.doubt or "ssh reads its options from a file"
-        elif option in {"I"}:
+        elif option == "I":
             findings.doubt = "ssh loads a library"
-    letters = {option for option, _ in options}
-    if host[:1] and (WORDS in host[0] or host[0].startswith("-")):
-        findings.doubt = "what ssh runs is not known"
-    if not host or letters & {"V", "G", "Q", "O"}:
-        return findings
+
+
+def _ssh_remote(rest: list[str], letters: set[str], flow: Flow, findings: Findings) -> None:
+    """What the other side runs: the text given, the input, or a shell for the person."""
     fed = not flow.stdin.terminal and flow.stdin.text != "" and "n" not in letters
     if fed and "f" not in letters:
         findings.does.add(Deed.SEND)
     if rest:
         findings.texts.append((" ".join(rest), Input(flow.stdin.rest, terminal=flow.stdin.terminal)))
-    elif "N" not in letters and "W" not in letters:
-        if fed and flow.stdin.rest is not None:
-            findings.texts.append((flow.stdin.rest, Input()))
-        else:
-            findings.does.add(Deed.SHELL)
-            if fed:
-                findings.doubt = "ssh runs its input, which is not known"
-    return findings
+    elif not letters & {"N", "W"} and fed and flow.stdin.rest is not None:
+        findings.texts.append((flow.stdin.rest, Input()))
+    elif not letters & {"N", "W"}:
+        findings.does.add(Deed.SHELL)
+        if fed:
+            findings.doubt = "ssh runs its input, which is not known"
 
 
 def _ssh_option(value: str, findings: Findings) -> None:
@@ -238,113 +262,6 @@ def _ssh_option(value: str, findings: Findings) -> None:
     if match is None or match[1].strip().lower() in {"none", "no", ""}:
         return
     findings.escape(match[1])
-
-
-_DOCKER = Options("Dv", "Hlcn", names("debug tls tlsverify version help remote"),
-                  names("host config context log-level tlscacert tlscert tlskey connection url root namespace address"))  # fmt: skip
-_DOCKER_RUN = Options("diPtqT", "aceEhlmpuvwnL", names("detach interactive tty privileged rm init read-only publish-all no-healthcheck "
-                      "oom-kill-disable sig-proxy quiet help disable-content-trust no-deps no-TTY service-ports"),
-                      names("attach env env-file user workdir volume volumes-from name network net publish entrypoint hostname label "
-                            "link memory cpus cpu-shares mount pid platform pull restart security-opt shm-size tmpfs ulimit "
-                            "cap-add cap-drop device dns add-host gpus ipc log-driver log-opt runtime stop-signal userns uts "
-                            "cgroupns expose group-add health-cmd cidfile cpuset-cpus index detach-keys"))  # fmt: skip
-
-
-def container(name: str, args: list[str], state: State, flow: Flow) -> Findings:
-    """docker, podman, nerdctl, crictl, lxc: what exec and run start inside."""
-    findings = Findings(reads=[])
-    split = leading(_DOCKER, args)
-    rest = args[split.first :]
-    if split.unknown is not None:
-        findings.doubt = f"the option {split.unknown} of {name} is not looked through"
-    verb, rest = (rest[0] if rest else ""), rest[1:]
-    if verb in {"container", "compose", "stack"}:
-        inner = leading(Options("", "fp", names("ansi dry-run"), names("file project-name profile env-file project-directory")), rest)  # fmt: skip
-        rest = rest[inner.first :]
-        verb, rest = (rest[0] if rest else ""), rest[1:]
-    if WORDS in verb or ANY in verb:
-        findings.doubt = f"what {name} does is not known"
-    if verb == "cp" or verb == "push":
-        findings.reads = [FileRead(resolved(arg, state.folder)) for arg in rest if ":" not in arg]
-    if verb in {"exec", "run", "create", "debug"}:
-        _in_container(name, verb, rest, flow, findings)
-    elif verb == "attach":
-        findings.does.add(Deed.SHELL)
-    elif verb == "build" and name != "crictl":
-        return findings
-    return findings
-
-
-def _in_container(name: str, verb: str, rest: list[str], flow: Flow, findings: Findings) -> None:
-    inner = leading(_DOCKER_RUN, rest)
-    if inner.unknown is not None:
-        findings.doubt = f"the option {inner.unknown} of {name} is not looked through"
-    if inner.has("help"):
-        return
-    command = rest[inner.first + 1 :]
-    if command[:1] == ["--"]:
-        command = command[1:]
-    if name in {"lxc", "incus"} and not command:
-        findings.does.add(Deed.SHELL)
-    mounts = [value.partition(":")[0] for value in inner.values("v", "volume") if value.startswith(("/", "~", "."))]
-    findings.reads = [FileRead(resolved(path, "")) for path in mounts]
-    entry = inner.values("entrypoint")
-    if any(WORDS in arg for arg in rest[: inner.first + 1]):
-        findings.doubt = f"what {name} runs is not known"
-    if entry and entry[-1]:
-        findings.run([entry[-1], *command], flow.stdin)
-    elif command:
-        findings.run(
-            command, flow.stdin if inner.has("i", "interactive", "t", "tty") else Input(terminal=True)
-        )
-    elif verb != "exec":
-        findings.doubt = f"what the image that {name} starts runs is not known"
-
-
-def kubectl(name: str, args: list[str], state: State, flow: Flow) -> Findings:
-    """kubectl, oc: options may stand anywhere before `--`."""
-    findings = Findings(reads=[])
-    if any(re.match(r"--kubeconfig", arg) for arg in args):
-        findings.doubt = "a kubeconfig can name a program that is run"
-    end = args.index("--") if "--" in args else len(args)
-    words = [arg for arg in args[:end] if not arg.startswith("-")]
-    verbs = {"exec", "run", "debug", "attach", "plugin", "rsh"} & set(words)
-    if WORDS in "".join(words[:1]) or (verbs and any(WORDS in arg for arg in args)):
-        findings.doubt = f"what {name} does is not known"
-    if "cp" in words and any(":" in word for word in words):
-        findings.does.add(Deed.SEND)
-    if verbs & {"exec", "run", "debug", "rsh"}:
-        command = args[end + 1 :]
-        if not command:
-            command = _after_pod(args[:end])
-        if command:
-            findings.run(
-                command,
-                flow.stdin
-                if any(re.match(r"-[a-z]*i|--stdin", a) for a in args[:end])
-                else Input(terminal=True),
-            )
-        elif "rsh" in verbs:
-            findings.does.add(Deed.SHELL)
-        elif verbs & {"run", "debug"} and any(
-            re.match(r"-[a-z]*[it]|--stdin|--tty|--attach", arg) for arg in args[:end]
-        ):
-            findings.doubt = "what the image that kubectl starts runs is not known"
-    elif "attach" in verbs:
-        findings.does.add(Deed.SHELL)
-    return findings
-
-
-def _after_pod(args: list[str]) -> list[str]:
-    """`kubectl exec POD COMMAND…`, the old form."""
-    split = leading(Options("itqh", "ncfs", names("stdin tty quiet"), names("namespace container context cluster user filename server")), args)  # fmt: skip
-    rest = args[split.first :]
-    if not rest or rest[0] not in {"exec", "rsh"}:
-        return []
-    inner = leading(
-        Options("itqhT", "ncf", names("stdin tty quiet"), names("namespace container filename")), rest[1:]
-    )
-    return rest[1:][inner.first + 1 :]
 
 
 def timed(name: str, args: list[str], state: State, flow: Flow) -> Findings:
@@ -393,7 +310,9 @@ def script(name: str, args: list[str], state: State, flow: Flow) -> Findings:
     """`script -c TEXT FILE`; without a command an interactive shell."""
     findings = Findings(reads=[])
     split = leading(Options("aefqV", "BcEIOmoTt", names("append return flush force quiet help version"),
-                            names("log-io command echo log-in log-out logging-format output-limit log-timing timing")), args)  # fmt: skip
+                            names(
+    """log-io command echo log-in log-out logging-format output-limit log-timing timing"""
+)), args)  # fmt: skip
     texts = split.values("c", "command")
     after = args[split.first + 1 :]
     if texts:
@@ -449,7 +368,7 @@ def busybox(name: str, args: list[str], state: State, flow: Flow) -> Findings:
 def ip(name: str, args: list[str], state: State, flow: Flow) -> Findings:
     """`ip netns exec NAME COMMAND`, `ip vrf exec`; `-b` reads commands of its own."""
     findings = Findings(reads=[])
-    words = [arg for arg in args]
+    words = list(args)
     if "exec" in words and {"netns", "vrf"} & set(words[: words.index("exec")]):
         findings.run(words[words.index("exec") + 2 :], flow.stdin)
     elif any(re.match(r"-(?:b|force|batch)", arg) for arg in args):
@@ -505,25 +424,88 @@ def second_word(name: str, args: list[str], state: State, flow: Flow) -> Finding
 
 
 _VERBS: dict[str, frozenset[str]] = {
-    "bundle": names("exec console e"), "bundler": names("exec console e"), "poetry": names("run shell"),
-    "pipenv": names("run shell"), "uv": names("run x tool"), "rbenv": names("exec shell"), "pyenv": names("exec"),
-    "nodenv": names("exec"), "direnv": names("exec"), "mise": names("exec x"), "asdf": names("exec"),
-    "yarn": names("exec node dlx run"), "pnpm": names("exec dlx x"), "npx": frozenset(), "uvx": frozenset(),
-    "bunx": frozenset(), "pipx": names("run runpip"), "task": names("execute exec"), "xdotool": names("exec behave"),
-    "pixi": names("run exec"), "hatch": names("run shell"), "pdm": names("run"), "rye": names("run"),
-    "runc": names("exec run"), "ctr": names("exec run"), "toolbox": names("run enter"),
-    "distrobox": names("enter exec run"), "apptainer": names("exec shell run"), "singularity": names("exec shell run"),
-    "snap": names("run"), "flatpak": names("run enter"), "nix": names("shell develop run"), "gem": names("exec open"),
-    "cargo": names("run test bench"), "go": names("run generate test tool"), "dotnet": names("fsi run exec watch"),
-    "mosquitto": frozenset({"-x"}), "csvtool": names("call"), "aws-vault": names("exec"), "op": names("run"),
-    "doppler": names("run"), "vault": names("agent"), "teleport": names("exec"), "tsh": names("ssh"),
-}  # fmt: skip
+    "bundle": names("exec console e"),
+    "bundler": names("exec console e"),
+    "poetry": names("run shell"),
+    "pipenv": names("run shell"),
+    "uv": names("run x tool"),
+    "rbenv": names("exec shell"),
+    "pyenv": names("exec"),
+    "nodenv": names("exec"),
+    "direnv": names("exec"),
+    "mise": names("exec x"),
+    "asdf": names("exec"),
+    "yarn": names("exec node dlx run"),
+    "pnpm": names("exec dlx x"),
+    "npx": frozenset(),
+    "uvx": frozenset(),
+    "bunx": frozenset(),
+    "pipx": names("run runpip"),
+    "task": names("execute exec"),
+    "xdotool": names("exec behave"),
+    "pixi": names("run exec"),
+    "hatch": names("run shell"),
+    "pdm": names("run"),
+    "rye": names("run"),
+    "runc": names("exec run"),
+    "ctr": names("exec run"),
+    "toolbox": names("run enter"),
+    "distrobox": names("enter exec run"),
+    "apptainer": names("exec shell run"),
+    "singularity": names("exec shell run"),
+    "snap": names("run"),
+    "flatpak": names("run enter"),
+    "nix": names("shell develop run"),
+    "gem": names("exec open"),
+    "cargo": names("run test bench"),
+    "go": names("run generate test tool"),
+    "dotnet": names("fsi run exec watch"),
+    "mosquitto": frozenset({"-x"}),
+    "csvtool": names("call"),
+    "aws-vault": names("exec"),
+    "op": names("run"),
+    "doppler": names("run"),
+    "vault": names("agent"),
+    "teleport": names("exec"),
+    "tsh": names("ssh"),
+}
 
 HANDLERS: dict[str, Handler] = {
-    "xargs": xargs, "gxargs": xargs, "find": find, "gfind": find, "bfs": find, "parallel": parallel, "watch": watch, "ssh": ssh, "autossh": ssh,
-    "docker": container, "podman": container, "nerdctl": container, "crictl": container, "lxc": container,
-    "incus": container, "docker-compose": container, "podman-compose": container, "buildah": container,
-    "kubectl": kubectl, "oc": kubectl, "k3s": kubectl, "microk8s": kubectl, "at": timed, "batch": timed, "atq": timed,
-    "atrm": timed, "crontab": crontab, "script": script, "start-stop-daemon": start_stop_daemon, "capsh": capsh,
-    "busybox": busybox, "toybox": busybox, "ip": ip, "run-parts": run_parts, "machinectl": machinectl, "pee": pee,
-} | dict.fromkeys(_VERBS, second_word)  # fmt: skip
+    "xargs": xargs,
+    "gxargs": xargs,
+    "find": find,
+    "gfind": find,
+    "bfs": find,
+    "parallel": parallel,
+    "watch": watch,
+    "ssh": ssh,
+    "autossh": ssh,
+    "docker": container,
+    "podman": container,
+    "nerdctl": container,
+    "crictl": container,
+    "lxc": container,
+    "incus": container,
+    "docker-compose": container,
+    "podman-compose": container,
+    "buildah": container,
+    "kubectl": kubectl,
+    "oc": kubectl,
+    "k3s": kubectl,
+    "microk8s": kubectl,
+    "at": timed,
+    "batch": timed,
+    "atq": timed,
+    "atrm": timed,
+    "crontab": crontab,
+    "script": script,
+    "start-stop-daemon": start_stop_daemon,
+    "capsh": capsh,
+    "busybox": busybox,
+    "toybox": busybox,
+    "ip": ip,
+    "run-parts": run_parts,
+    "machinectl": machinectl,
+    "pee": pee,
+}
+HANDLERS.update(dict.fromkeys(_VERBS, second_word))

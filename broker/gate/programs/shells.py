@@ -3,66 +3,81 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
-from broker.gate.programs.findings import Findings, names
+from broker.gate.programs.findings import Findings
 from broker.gate.shell.run import Flow
 from broker.gate.shell.state import Input, State
-from broker.gate.text import WORDS, known, open_ended, resolved
+from broker.gate.text import WORDS, known, names, open_ended, resolved
 from broker.model.command import Deed, FileRead
 
 SHELLS = names(
-    "sh bash dash ash ksh ksh93 mksh lksh oksh pdksh zsh rbash rksh rzsh yash posh sash hush bosh osh ysh brush"
+    """sh bash dash ash ksh ksh93 mksh lksh oksh pdksh zsh rbash rksh rzsh yash posh sash hush bosh osh ysh
+    brush"""
 )
-OTHER_SHELLS = names("fish csh tcsh rc es elvish nu pwsh powershell xonsh ion oil scsh murex closh rush")
+OTHER_SHELLS = names("""fish csh tcsh rc es elvish nu pwsh powershell xonsh ion oil scsh murex closh rush""")
 """Shells with a language of their own."""
 _VALUED = names("-o +o -O +O --rcfile --init-file")
 _HARMLESS = names("--version --help")
 
 
+@dataclass(slots=True)
+class _Options:
+    """How a shell is started."""
+
+    text: bool = False
+    interactive: bool = False
+    from_input: bool = False
+    only_looks: bool = False
+    """It prints its version, or checks the syntax."""
+
+
 def shell(name: str, args: list[str], state: State, flow: Flow) -> Findings:
     """Any shell, by its arguments."""
     findings = Findings(reads=[])
-    text_given, interactive, from_input, at = False, False, False, 0
-    while at < len(args) and re.match(r"[-+].", args[at]):
-        arg = args[at]
-        at += 1
-        if arg in {"--", "-"}:
-            break
-        if arg in _HARMLESS:
-            return findings
-        if open_ended(arg):
-            findings.doubt = f"the options of {name} are not known"
-        if arg.startswith("--"):
-            at += _long(arg, args, at, findings)
-            interactive = interactive or arg in {"--interactive"}
-            continue
-        text_given = text_given or "c" in arg[1:]
-        interactive = interactive or "i" in arg[1:]
-        from_input = from_input or "s" in arg[1:]
-        if arg in _VALUED or arg[-1] in "oO":
-            at += 1
-        if arg == "-n":  # it only checks the syntax
-            return findings
-    if args[at : at + 1] == ["-"]:
-        at += 1
-    operands = args[at:]
-    if text_given and operands[:1] == ["--"]:
+    options = _Options()
+    operands = args[_options(name, args, options, findings) :]
+    if options.only_looks:
+        return findings
+    if options.text and operands[:1] == ["--"]:
         operands = operands[1:]
-    if interactive and not text_given:
+    if options.interactive:
         findings.does.add(Deed.SHELL)
-    if text_given:
+    if options.text:
         _text(name, operands, flow, findings)
-    elif operands and not from_input:
+    elif operands and not options.from_input:
         _script(name, operands, state, flow, findings)
     else:
-        _input(name, flow, interactive, findings)
+        _input(name, flow, findings)
         findings.positional = tuple(operands)
-    if interactive:
-        findings.does.add(Deed.SHELL)
     if name in OTHER_SHELLS and (findings.texts or findings.commands):
         findings.does.add(Deed.SHELL)
         findings.doubt = findings.doubt or f"{name} is a shell with another language"
     return findings
+
+
+def _options(name: str, args: list[str], options: _Options, findings: Findings) -> int:
+    """Read the options; the place of the first operand."""
+    at = 0
+    while at < len(args) and re.match(r"[-+].", args[at]):
+        arg = args[at]
+        at += 1
+        if arg == "--":
+            break
+        if open_ended(arg):
+            findings.doubt = f"the options of {name} are not known"
+        if arg in _HARMLESS or arg == "-n":
+            options.only_looks = True
+        if arg.startswith("--"):
+            at += _long(arg, args, at, findings)
+            options.interactive = options.interactive or arg == "--interactive"
+            continue
+        options.text = options.text or "c" in arg[1:]
+        options.interactive = options.interactive or "i" in arg[1:]
+        options.from_input = options.from_input or "s" in arg[1:]
+        if arg in _VALUED or arg[-1] in "oO":
+            at += 1
+    return at + 1 if args[at : at + 1] == ["-"] else at
 
 
 def _long(arg: str, args: list[str], at: int, findings: Findings) -> int:
@@ -106,7 +121,7 @@ def _script(name: str, operands: list[str], state: State, flow: Flow, findings: 
     findings.positional = tuple(operands[1:])
 
 
-def _input(name: str, flow: Flow, interactive: bool, findings: Findings) -> None:
+def _input(name: str, flow: Flow, findings: Findings) -> None:
     if flow.stdin.terminal:
         findings.does.add(Deed.SHELL)
     elif flow.stdin.rest is not None:

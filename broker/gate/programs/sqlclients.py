@@ -4,20 +4,32 @@ from __future__ import annotations
 
 import re
 
-from broker.gate.programs.findings import Findings, Options, leading, names
+from broker.gate.programs.findings import Findings, Options, leading
 from broker.gate.shell.run import Flow
 from broker.gate.shell.state import Input, State
 from broker.gate.sql import MYSQL, POSTGRESQL, read_sql
-from broker.gate.text import known, open_ended, resolved
+from broker.gate.text import known, names, open_ended, resolved
 from broker.model.command import FileRead, SqlKind, SqlText
 
 CLIENTS = {"psql": POSTGRESQL, "pgcli": POSTGRESQL, "mysql": MYSQL, "mariadb": MYSQL, "mycli": MYSQL}
-_PSQL = Options("AaEeHlqSstVwWXxz01?bn", "cdfFLoPRTvhpU", names("echo-all echo-queries echo-hidden html list quiet single-step single-line "
-                "tuples-only version no-password password no-psqlrc expanded no-align field-separator-zero record-separator-zero single-transaction csv no-readline help"),
-                names("command dbname file field-separator log-file output pset record-separator table-attr set variable host port username"))  # fmt: skip
-_MYSQL = Options("ABCEGHINPSTVVbfijnqrstvwX?Kco", "DehPSu", names("batch column-names compress force html no-auto-rehash quick raw safe-updates silent skip-column-names "
-                 "table vertical verbose version wait xml password ssl help one-database no-beep unbuffered auto-rehash line-numbers"),
-                 names("database execute host port socket user defaults-file defaults-extra-file default-character-set protocol ssl-ca ssl-mode connect-timeout delimiter"),
+_PSQL = Options("AaEeHlqSstVwWXxz01?bn", "cdfFLoPRTvhpU", names(
+    """echo-all echo-queries echo-hidden html list quiet single-step single-line tuples-only version
+    no-password password no-psqlrc expanded no-align field-separator-zero record-separator-zero
+    single-transaction csv no-readline help"""
+),
+                names(
+    """command dbname file field-separator log-file output pset record-separator table-attr set variable
+    host port username"""
+))  # fmt: skip
+_MYSQL = Options("ABCEGHINPSTVVbfijnqrstvwX?Kco", "DehPSu", names(
+    """batch column-names compress force html no-auto-rehash quick raw safe-updates silent
+    skip-column-names table vertical verbose version wait xml password ssl help one-database no-beep
+    unbuffered auto-rehash line-numbers"""
+),
+                 names(
+    """database execute host port socket user defaults-file defaults-extra-file default-character-set
+    protocol ssl-ca ssl-mode connect-timeout delimiter"""
+),
                  optional="p#")  # fmt: skip
 
 
@@ -36,9 +48,17 @@ def client(name: str, args: list[str], state: State, flow: Flow) -> Findings:
     found = {option for option, _ in options}
     if found & {"help", "version", "V", "?"}:
         return findings
-    texts = [value or "" for option, value in options if option in {"c", "command", "e", "execute"} and not (dialect == POSTGRESQL and option == "e")]  # fmt: skip
+    texts = [
+        value or ""
+        for option, value in options
+        if option in {"c", "command", "e", "execute"} and not (dialect == POSTGRESQL and option == "e")
+    ]
     files = [value or "" for option, value in options if option in {"f", "file"} and dialect == POSTGRESQL]
-    risky = [value or "" for option, value in options if option in {"o", "output", "defaults-file", "defaults-extra-file", "L", "log-file"} and value]  # fmt: skip
+    risky = [
+        value or ""
+        for option, value in options
+        if option in {"o", "output", "defaults-file", "defaults-extra-file", "L", "log-file"} and value
+    ]
     if any(value.lstrip().startswith("|") for value in risky) or found & {
         "defaults-file",
         "defaults-extra-file",

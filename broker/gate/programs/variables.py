@@ -6,7 +6,7 @@ import re
 
 from broker.gate.shell.run import Runner
 from broker.gate.shell.state import Input, State
-from broker.gate.text import basename, known
+from broker.gate.text import basename, known, names
 from broker.model.command import Deed
 
 _COMMAND = re.compile(
@@ -26,8 +26,9 @@ _CODE = re.compile(
     r"|ZDOTDIR|DOCKER_CONFIG|MYSQL_HOME|PSQLRC|OPENSSL_CONF|OPENSSL_MODULES|WGETRC|CURL_HOME"
     r"|NMAPDIR|LTRACE_.*|ELINKS_.*|BASH_LOADABLES_PATH)\Z"
 )
-_PLAIN = frozenset(
-    ["cat", "less", "more", "most", "pg", "view", "vi", "vim", "nvim", "nano", "pico", "emacs", "ed", "mcedit", "micro", "joe", "head", "tail", "true", ":", "ssh", "bat", "zless"]
+_PLAIN = names(
+    """cat less more most pg view vi vim nvim nano pico emacs ed mcedit micro joe head tail true : ssh bat
+    zless"""
 )
 _LESS_ONLY = frozenset({"LESS", "MORE"})
 
@@ -66,8 +67,8 @@ def _command(runner: Runner, name: str, value: str, state: State) -> None:
     words = text.split()
     if not words or (name in {"SHELL"} and re.fullmatch(r"/(?:usr/)?bin/[a-z]+", value)):
         return
-    if basename(words[0]) in _PLAIN and not re.search(r"[;&|<>$`()'\"\\\n!]", text):
-        if basename(words[0]) != "ssh" or "-o" not in text:
-            return
+    plain = basename(words[0]) in _PLAIN and not re.search(r"[;&|<>$`()'\"\\\n!]", text)
+    if plain and (basename(words[0]) != "ssh" or "-o" not in text):
+        return
     runner.emit(f"${name}", words, does={Deed.SHELL})
     runner.nested(text, state.child(), Input())

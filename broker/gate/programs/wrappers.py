@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import re
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from broker.gate.programs.findings import ASSIGNMENT, Findings, Options, leading, names
+from broker.gate.programs.findings import ASSIGNMENT, Findings, Options, leading
 from broker.gate.shell.run import Flow
 from broker.gate.shell.state import Input, State
-from broker.gate.text import WORDS, known, resolved
+from broker.gate.text import WORDS, known, names, resolved
 from broker.model.command import Deed, FileRead
 
 
 @dataclass(frozen=True, slots=True)
 class Wrapper:
-    """`operands` words stand before the command. `shell`: without a command it starts a shell.
-    `text` names options whose value is a shell's text, `joined`: the words are joined and given to a shell."""
+    """`operands` words stand before the command. `starts_shell`: without a command it starts a shell.
+    `joined`: the words are joined and given to a shell."""
 
     options: Options
     operands: int = 0
     assignments: bool = False
-    shell: bool = False
-    text: tuple[str, ...] = ()
+    starts_shell: bool = False
     quiet: tuple[str, ...] = ()
     """With one of these it runs nothing."""
     escapes: bool = False
@@ -31,15 +30,22 @@ class Wrapper:
 
 
 def _w(
-    flags: str = "", valued: str = "", long_flags: str = "", long_valued: str = "", *, operands: int = 0,
-    assignments: bool = False, shell: bool = False, text: str = "", quiet: str = "", escapes: bool = False,
-    joined: bool = False, optional: str = "",
-) -> Wrapper:  # fmt: skip
+    flags: str = "",
+    valued: str = "",
+    long_flags: str = "",
+    long_valued: str = "",
+    *,
+    operands: int = 0,
+    assignments: bool = False,
+    starts_shell: bool = False,
+    quiet: str = "",
+    escapes: bool = False,
+    joined: bool = False,
+    optional: str = "",
+) -> Wrapper:
     options = Options(flags, valued, names(long_flags + " help version"), names(long_valued), optional)
-    return Wrapper(
-        options, operands, assignments, shell, tuple(text.split()),
-        tuple((quiet + " help version").split()), escapes, joined,
-    )  # fmt: skip
+    silent = tuple((quiet + " help version").split())
+    return Wrapper(options, operands, assignments, starts_shell, silent, escapes, joined)
 
 
 _SUDO = _w(
@@ -49,34 +55,61 @@ _SUDO = _w(
     "close-from chdir group host prompt chroot role command-timeout type other-user user preserve-env",
     assignments=True, quiet="l list v validate K k V remove-timestamp reset-timestamp",
 )  # fmt: skip
-_ARCH = _w("vRFBXZLSIT3h", "p", "verbose addr-no-randomize fdpic-funcptrs mmap-page-zero addr-compat-layout "
-           "read-implies-exec 32bit short-inode whole-seconds sticky-timeouts 3gb 4gb uname-2.6 list", "pid", shell=True)  # fmt: skip
-_SETARCH = _w("vRFBXZLSIT3h", "p", "verbose addr-no-randomize fdpic-funcptrs mmap-page-zero addr-compat-layout "
-              "read-implies-exec 32bit short-inode whole-seconds sticky-timeouts 3gb 4gb uname-2.6 list", "pid",
-              operands=1, shell=True)  # fmt: skip
+_ARCH = _w(
+    "vRFBXZLSIT3h",
+    "p",
+    "verbose addr-no-randomize fdpic-funcptrs mmap-page-zero addr-compat-layout "
+    "read-implies-exec 32bit short-inode whole-seconds sticky-timeouts 3gb 4gb uname-2.6 list",
+    "pid",
+    starts_shell=True,
+)
+_SETARCH = replace(_ARCH, operands=1)
 
 WRAPPERS: dict[str, Wrapper] = {
     "sudo": _SUDO,
     "doas": _w("nsL", "uCa", quiet="L"),
     "gosu": _w(operands=1),
     "su-exec": _w(operands=1),
-    "pkexec": _w("", "u", "disable-internal-agent keep-cwd", "user", shell=True),
-    "run0": _w("", "uDg", "no-ask-password pipe pty background lightdm", "user group unit property description slice nice "
-               "chdir setenv background machine shell-prompt-prefix", shell=True),
-    "setpriv": _w("d", "", "dump clear-groups keep-groups init-groups no-new-privs nnp reset-env",
-                  "ambient-caps inh-caps bounding-set groups pdeathsig regid rgid ruid reuid euid egid "
-                  "securebits selinux-label apparmor-profile landlock-access landlock-rule"),
+    "pkexec": _w("", "u", "disable-internal-agent keep-cwd", "user", starts_shell=True),
+    "run0": _w(
+        "",
+        "uDg",
+        "no-ask-password pipe pty background lightdm",
+        "user group unit property description slice nice chdir setenv background machine shell-prompt-prefix",
+        starts_shell=True,
+    ),
+    "setpriv": _w(
+        "d",
+        "",
+        "dump clear-groups keep-groups init-groups no-new-privs nnp reset-env",
+        "ambient-caps inh-caps bounding-set groups pdeathsig regid rgid ruid reuid euid egid "
+        "securebits selinux-label apparmor-profile landlock-access landlock-rule",
+    ),
     "nohup": _w(),
     "nice": _w("0123456789", "n", "", "adjustment"),
     "ionice": _w("t", "cnpPu", "ignore", "class classdata pid"),
-    "chrt": _w("abdfiomrRGv", "TPDp", "all-tasks batch deadline fifo idle max other reset-on-fork rr verbose ext",
-               "sched-runtime sched-period sched-deadline pid", operands=1),
+    "chrt": _w(
+        "abdfiomrRGv",
+        "TPDp",
+        "all-tasks batch deadline fifo idle max other reset-on-fork rr verbose ext",
+        "sched-runtime sched-period sched-deadline pid",
+        operands=1,
+    ),
     "taskset": _w("acp", "", "all-tasks cpu-list pid", operands=1),
     "timeout": _w("vfp", "ks", "foreground preserve-status verbose", "kill-after signal", operands=1),
     "setsid": _w("cfw", "", "ctty fork wait"),
     "stdbuf": _w("", "ioe", "", "input output error"),
     "time": _w("apvqlh", "fo", "append portability verbose quiet", "format output"),
-    "prlimit": _w("v", "po", "noheadings raw verbose as core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack", "pid output", optional="cdefilmnqrstuvxy"),
+    "prlimit": _w(
+        "v",
+        "po",
+        (
+            "noheadings raw verbose as core cpu data fsize locks memlock msgqueue nice nofile "
+            "nproc rss rtprio rttime sigpending stack"
+        ),
+        "pid output",
+        optional="cdefilmnqrstuvxy",
+    ),
     "choom": _w("", "np", "", "adjust pid"),
     "eatmydata": _w(),
     "chronic": _w("ve"),
@@ -86,21 +119,45 @@ WRAPPERS: dict[str, Wrapper] = {
     "proxychains": _w("q", "f"),
     "proxychains4": _w("q", "f"),
     "ltrace": _w("bcCfhiLrStTVN", "aADeFlnopsuxwX", "demangle indent", "output where"),
-    "strace": _w("cCdfFhiknqrtTvVwxyYzZ", "abeEIopPsSuUX", "follow-forks summary summary-only decode-fds "
-                 "output-separately syscall-times seccomp-bpf", "output attach trace string-limit user env"),
-    "valgrind": _w("qvh", "", "quiet verbose trace-children track-fds", "tool leak-check log-file xml-file "
-                   "suppressions vgdb num-callers track-origins trace-children error-exitcode show-leak-kinds"),
+    "strace": _w(
+        "cCdfFhiknqrtTvVwxyYzZ",
+        "abeEIopPsSuUX",
+        "follow-forks summary summary-only decode-fds output-separately syscall-times seccomp-bpf",
+        "output attach trace string-limit user env",
+    ),
+    "valgrind": _w(
+        "qvh",
+        "",
+        "quiet verbose trace-children track-fds",
+        "tool leak-check log-file xml-file "
+        "suppressions vgdb num-callers track-origins trace-children error-exitcode show-leak-kinds",
+    ),
     "rlwrap": _w("acinNorRsTvxzA", "bCDefgHlmMOpPqStw", "always-readline", "history-filename"),
-    "numactl": _w("alsSHh", "ipPmNCb", "all localalloc hardware show", "interleave preferred membind cpunodebind physcpubind"),
+    "numactl": _w(
+        "alsSHh",
+        "ipPmNCb",
+        "all localalloc hardware show",
+        "interleave preferred membind cpunodebind physcpubind",
+    ),
     "cpulimit": _w("bqzimvhk", "lpeP", "background quiet lazy", "limit"),
     "faketime": _w("mp", "f", operands=1),
-    "fakeroot": _w("uh", "lsibfd", "unknown-is-real", "lib faked save load", shell=True),
+    "fakeroot": _w("uh", "lsibfd", "unknown-is-real", "lib faked save load", starts_shell=True),
     "fakechroot": _w("sh", "lde", "", "lib"),
     "dbus-run-session": _w("", "", "", "dbus-daemon config-file"),
-    "dbus-launch": _w("", "", "sh-syntax csh-syntax auto-syntax exit-with-session exit-with-x11 close-stderr", "autolaunch config-file"),
+    "dbus-launch": _w(
+        "",
+        "",
+        "sh-syntax csh-syntax auto-syntax exit-with-session exit-with-x11 close-stderr",
+        "autolaunch config-file",
+    ),
     "aa-exec": _w("div", "pn", "debug immediate verbose", "profile namespace"),
     "unbuffer": _w("p"),
-    "xvfb-run": _w("al", "efnpsw", "auto-servernum listen-tcp", "auth-file error-file server-num xauth-protocol server-args wait"),
+    "xvfb-run": _w(
+        "al",
+        "efnpsw",
+        "auto-servernum listen-tcp",
+        "auth-file error-file server-num xauth-protocol server-args wait",
+    ),
     "catchsegv": _w(),
     "softlimit": _w("", "acdfhlmnopqrst"),
     "chpst": _w("vP012", "uUbe/nlLmdofprtcC"),
@@ -114,29 +171,77 @@ WRAPPERS: dict[str, Wrapper] = {
     "runcon": _w("c", "utrl", "compute", "user role type range", operands=1),
     "logsave": _w("asv", "", operands=1),
     "daemonize": _w("av", "ceEolpu"),
-    "daemon": _w("iIfvdhCBUSr", "nXPpDFuMLAOoleEN", "inherit respawn foreground", "name command chdir output stdout stderr pidfile user"),
+    "daemon": _w(
+        "iIfvdhCBUSr",
+        "nXPpDFuMLAOoleEN",
+        "inherit respawn foreground",
+        "name command chdir output stdout stderr pidfile user",
+    ),
     "multitime": _w("lqr", "fIions"),
-    "hyperfine": _w("iN", "wmMrpcsSnuLt", "ignore-failure show-output", "warmup runs prepare setup cleanup shell export-json export-markdown parameter-list", joined=True),
+    "hyperfine": _w(
+        "iN",
+        "wmMrpcsSnuLt",
+        "ignore-failure show-output",
+        "warmup runs prepare setup cleanup shell export-json export-markdown parameter-list",
+        joined=True,
+    ),
     "perf": _w("", "", operands=1),
     "gcore": _w("", "o"),
     "sem": _w("", "jPu", "fg bg wait", "id jobs timeout"),
     "nsexec": _w("", ""),
     "ts-node": _w("", ""),
-    "linux32": _ARCH, "linux64": _ARCH, "i386": _ARCH, "x86_64": _ARCH, "setarch": _SETARCH,
-    "chroot": _w("", "", "skip-chdir", "userspec groups", operands=1, shell=True),
-    "nsenter": _w("aFZec", "tSGW", "all no-fork preserve-credentials follow-context env join-cgroup keep-caps", "target setuid setgid wdns", shell=True, optional="muinpCUTrw"),
-    "unshare": _w("frckuZ", "RSGwl", "fork map-root-user map-current-user map-auto keep-caps mount-proc setgroups",
-                  "root wd setuid setgid propagation map-user map-group map-users map-groups load-interp monotonic boottime", shell=True, optional="muinpCUT"),
-    "bwrap": _w("", "", "unshare-all unshare-user unshare-pid unshare-net unshare-ipc unshare-uts die-with-parent new-session as-pid-1 share-net clearenv",
-                "uid gid hostname chdir unsetenv proc dev tmpfs dir lock-file remount-ro"),
+    "linux32": _ARCH,
+    "linux64": _ARCH,
+    "i386": _ARCH,
+    "x86_64": _ARCH,
+    "setarch": _SETARCH,
+    "chroot": _w("", "", "skip-chdir", "userspec groups", operands=1, starts_shell=True),
+    "nsenter": _w(
+        "aFZec",
+        "tSGW",
+        "all no-fork preserve-credentials follow-context env join-cgroup keep-caps",
+        "target setuid setgid wdns",
+        starts_shell=True,
+        optional="muinpCUTrw",
+    ),
+    "unshare": _w(
+        "frckuZ",
+        "RSGwl",
+        "fork map-root-user map-current-user map-auto keep-caps mount-proc setgroups",
+        (
+            "root wd setuid setgid propagation map-user map-group map-users map-groups load-interp "
+            "monotonic boottime"
+        ),
+        starts_shell=True,
+        optional="muinpCUT",
+    ),
+    "bwrap": _w(
+        "",
+        "",
+        (
+            "unshare-all unshare-user unshare-pid unshare-net unshare-ipc unshare-uts die-with-parent "
+            "new-session as-pid-1 share-net clearenv"
+        ),
+        "uid gid hostname chdir unsetenv proc dev tmpfs dir lock-file remount-ro",
+    ),
     "firejail": _w("", "", "quiet noprofile private net seccomp shell", "profile name"),
-    "proot": _w("0hvV", "rbqwik", "kill-on-exit link2symlink", "rootfs bind qemu cwd", shell=True),
-    "schroot": _w("pqv", "cnsupd", "preserve-environment", "chroot user directory shell", shell=True),
-    "systemd-run": _w("dGPqrSt", "EHMpu", "scope remain-after-exit send-sighup no-block wait collect quiet pty pipe shell "
-                      "user system same-dir no-ask-password slice-inherit ignore-failure",
-                      "unit property description slice service-type uid gid nice working-directory setenv "
-                      "machine host on-active on-boot on-calendar on-startup on-unit-active path-property timer-property"),
-    "flock": _w("nesxuoFv", "wE", "nonblock exclusive shared unlock close no-fork verbose nb", "timeout wait conflict-exit-code", operands=1),
+    "proot": _w("0hvV", "rbqwik", "kill-on-exit link2symlink", "rootfs bind qemu cwd", starts_shell=True),
+    "schroot": _w("pqv", "cnsupd", "preserve-environment", "chroot user directory shell", starts_shell=True),
+    "systemd-run": _w(
+        "dGPqrSt",
+        "EHMpu",
+        "scope remain-after-exit send-sighup no-block wait collect quiet pty pipe shell "
+        "user system same-dir no-ask-password slice-inherit ignore-failure",
+        "unit property description slice service-type uid gid nice working-directory setenv "
+        "machine host on-active on-boot on-calendar on-startup on-unit-active path-property timer-property",
+    ),
+    "flock": _w(
+        "nesxuoFv",
+        "wE",
+        "nonblock exclusive shared unlock close no-fork verbose nb",
+        "timeout wait conflict-exit-code",
+        operands=1,
+    ),
     "grc": _w("es", "c", "stderr stdout pty colour config"),
     "ts": _w(),
     "sshpass": _w("evVh", "fdpP"),
@@ -149,15 +254,31 @@ WRAPPERS: dict[str, Wrapper] = {
     "linux-user-chroot": _w("", "", operands=1),
     "trickle": _w("s", "dutlLwWnp"),
     "nocache": _w("", "n"),
-    "nocorrect": _w(), "noglob": _w(),
-    "detach": _w(), "start": _w(),
+    "nocorrect": _w(),
+    "noglob": _w(),
+    "detach": _w(),
+    "start": _w(),
     "ssh-agent": _w("acDdks", "EOPt"),
-    "msgfilter": _w("hiPEFsnV", "dDioNwp", "no-escape escape indent strict no-wrap sort-output sort-by-file keep-header newline properties-input", "input output-file directory", escapes=True),
+    "msgfilter": _w(
+        "hiPEFsnV",
+        "dDioNwp",
+        (
+            "no-escape escape indent strict no-wrap sort-output sort-by-file keep-header newline "
+            "properties-input"
+        ),
+        "input output-file directory",
+        escapes=True,
+    ),
     "openvt": _w("eflsuvw", "c", "exec force login switch user verbose wait", "console", escapes=True),
     "dtach": _w("", "", operands=2, escapes=True),
-    "sg": _w(operands=1, text="c", shell=True),
-    "ld.so": _w("", "", "list verify inhibit-cache", "library-path inhibit-rpath audit preload argv0 glibc-hwcaps-mask glibc-hwcaps-prepend"),
-}  # fmt: skip
+    "sg": _w(operands=1, starts_shell=True),
+    "ld.so": _w(
+        "",
+        "",
+        "list verify inhibit-cache",
+        "library-path inhibit-rpath audit preload argv0 glibc-hwcaps-mask glibc-hwcaps-prepend",
+    ),
+}
 """Facts from the programs' manuals. What is not listed makes the command a doubt."""
 
 _LOADER = re.compile(r"ld(?:-linux[^/]*|-musl[^/]*|64|-[0-9.]+)?\.so(?:\.[0-9]+)?\Z")
@@ -218,7 +339,7 @@ def _inner(
         findings.texts += [(text, flow.stdin) for text in inner]
     elif inner:
         findings.run(inner, flow.stdin)
-    elif wrapper.shell or wants_shell:
+    elif wrapper.starts_shell or wants_shell:
         findings.does.add(Deed.SHELL)
 
 
@@ -277,50 +398,52 @@ _SU = Options("mpPlf", "cgGsTw", names("login preserve-environment pty fast help
 def su(name: str, args: list[str], state: State, flow: Flow) -> Findings:
     """`su` and `runuser`, whose options may stand behind the user."""
     findings = Findings(reads=[], captures=True)
-    options: list[tuple[str, str | None]] = []
-    rest, operands = list(args), []
-    spec = (
-        Options(_SU.flags, _SU.valued + "u", _SU.long_flags, _SU.long_valued | {"user"})
-        if name == "runuser"
-        else _SU
-    )
-    while rest:
-        if rest[0] == "-":
-            options.append(("l", None))
-            rest = rest[1:]
-        elif rest[0] == "--":
-            operands += rest[1:]
-            break
-        elif rest[0].startswith("-"):
-            split = leading(spec, rest)
-            options += split.options
-            if split.unknown is not None:
-                findings.doubt = f"the option {split.unknown} of {name} is not looked through"
-            taken = rest[: split.first]
-            rest = rest[split.first :]
-            if taken[-1:] == ["--"]:
-                operands += rest
-                break
-            if name == "runuser" and any(option in {"u", "user"} for option, _ in options):
-                operands += rest
-                break
-        else:
-            operands.append(rest[0])
-            rest = rest[1:]
-    given = dict(options)
-    texts = [value for option, value in options if option in {"c", "command", "session-command"} and value]
-    if {"help", "version"} & set(given):
+    options, operands = _su_arguments(name, args, findings)
+    given = {option for option, _ in options}
+    texts = [value for option, value in options if option in _SU_TEXTS and value]
+    if {"help", "version"} & given:
         return findings
-    if name == "runuser" and {"u", "user"} & set(given):
+    if name == "runuser" and {"u", "user"} & given:
         findings.run(operands, flow.stdin)
     elif texts:
         findings.texts += [(text, flow.stdin) for text in texts]
     elif len(operands) > 1:
         findings.run(["sh", *operands[1:]], flow.stdin)
-    elif flow.stdin.terminal or (flow.stdin.text is None and not flow.writes):
+    elif flow.stdin.terminal or flow.stdin.rest is None:
         findings.does.add(Deed.SHELL)
         if not flow.stdin.terminal:
             findings.doubt = f"{name} runs its input, which is not known"
     else:
-        findings.texts.append((flow.stdin.rest or "", Input()))
+        findings.texts.append((flow.stdin.rest, Input()))
     return findings
+
+
+_SU_TEXTS = frozenset({"c", "command", "session-command"})
+
+
+def _su_arguments(
+    name: str, args: list[str], findings: Findings
+) -> tuple[list[tuple[str, str | None]], list[str]]:
+    """The options, wherever they stand, and the rest. `runuser -u` ends them at the command."""
+    spec = replace(_SU, valued=_SU.valued + "u", long_valued=_SU.long_valued | {"user"})
+    spec = spec if name == "runuser" else _SU
+    options: list[tuple[str, str | None]] = []
+    operands: list[str] = []
+    rest = list(args)
+    while rest:
+        if not rest[0].startswith("-") or rest[0] == "-":
+            if rest[0] == "-":
+                options.append(("l", None))
+            else:
+                operands.append(rest[0])
+            rest = rest[1:]
+            continue
+        split = leading(spec, rest)
+        options += split.options
+        if split.unknown is not None:
+            findings.doubt = f"the option {split.unknown} of {name} is not looked through"
+        ended = "--" in rest[: split.first]
+        rest = rest[split.first :]
+        if ended or (name == "runuser" and any(option in {"u", "user"} for option, _ in options)):
+            return options, operands + rest
+    return options, operands

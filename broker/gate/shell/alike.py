@@ -7,12 +7,17 @@ from __future__ import annotations
 
 import re
 
+from broker.gate.text import names
+
 _APART_ESCAPES = frozenset("xXuUc01234567abefnrtv\r")
 """After a backslash, fish takes these as a character code, the others as themselves."""
-_FIRST_WORDS = frozenset(
-    ["and", "or", "not", "begin", "end", "switch", "repeat", "foreach", "nocorrect", "noglob", "-", "setopt", "unsetopt", "zmodload", "autoload", "emulate", "functions", "function", "select", "coproc", "[[", "set", "setenv"]
+_FIRST_WORDS = names(
+    """and or not begin end switch repeat foreach nocorrect noglob - setopt unsetopt zmodload autoload
+    emulate functions function select coproc [[ set setenv"""
 )
-_OPERATOR = re.compile(r"&!|&\||>!|>>!|;\||<->|\[\[|\(\(|\{[^{}\s]*\}|(?<![\s;&|<>])&(?![&>\s]|\Z)|[0-9]{2,}[<>]|[<>]&-[^\s;&|<>)]|[0-9]\\\n[<>]")  # fmt: skip
+_OPERATOR = re.compile(
+    r"&!|&\||>!|>>!|;\||<->|\[\[|\(\(|\{[^{}\s]*\}|(?<![\s;&|<>])&(?![&>\s]|\Z)|[0-9]{2,}[<>]|[<>]&-[^\s;&|<>)]|[0-9]\\\n[<>]"
+)
 
 
 def apart(text: str) -> str | None:
@@ -25,7 +30,7 @@ def apart(text: str) -> str | None:
         return f"{match[0].strip()} is not read alike by all shells"
     if re.search(r"(?:\A|[\s;&|(])=\S|\$[=~^+:]|\$\{\(", bare):
         return "= or $ before such a sign is not read alike by all shells"
-    if re.search(r"(?<=[^\s\[;&|!(])\[[^\]\s]*(?:[\s;&|<>()]|\Z)", bare):
+    if re.search(r"(?<=[^\s\[;&|!(])\[[^\]\s\[]{0,200}(?:[\s;&|<>()]|\Z)", bare):
         return "a [ in a word is not read alike by all shells"
     if "\r" in bare or "\v" in bare or "\f" in bare:
         return "a control character is not read alike by all shells"

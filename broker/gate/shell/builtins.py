@@ -8,13 +8,11 @@ from collections.abc import Callable
 from broker.gate.programs.variables import check_variable
 from broker.gate.shell.run import Flow, Runner
 from broker.gate.shell.state import Input, State
-from broker.gate.text import ANY, WORDS, basename, known, resolved
+from broker.gate.text import ANY, WORDS, basename, known, names, resolved
 
 Builtin = Callable[[Runner, list[str], State, Flow], str | None]
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-_SILENT = frozenset(
-    [":", "true", "false", "exit", "return", "break", "continue", "umask", "ulimit", "wait", "times", "logout", "suspend", "disown"]
-)
+_SILENT = names(""": true false exit return break continue umask ulimit wait times logout suspend disown""")
 
 
 def builtin(runner: Runner, argv: list[str], state: State, flow: Flow) -> tuple[bool, str | None]:
@@ -154,13 +152,16 @@ def _declare(runner: Runner, args: list[str], state: State, flow: Flow) -> str |
             plain = name.rstrip("+")
             state.assign(plain, state.variables.get(plain, ANY) + value if name.endswith("+") else value)
             check_variable(runner, plain, value, state, kept=True)
-        elif (equals and not known(name)) or (not equals and not known(arg) and any(sign in arg for sign in (ANY, WORDS))):
+        elif (equals and not known(name)) or (
+            not equals and not known(arg) and any(sign in arg for sign in (ANY, WORDS))
+        ):
             runner.doubt("the name of a variable is not known")
     return ""
 
 
 def _read(runner: Runner, args: list[str], state: State, flow: Flow) -> str | None:
-    names, array, at = [], None, 0
+    names: list[str] = []
+    array, at = None, 0
     while at < len(args):
         arg = args[at]
         if re.fullmatch(r"-[A-Za-z]+", arg) and not names:

@@ -8,12 +8,15 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 from broker.gate.shell.state import State
 from broker.gate.shell.tree import Arithmetic, Literal, Node, Parameter, Part, Process, Substitution, Word
 from broker.gate.text import ANY, NUMBER, ONE, STAR, WORDS, Unreadable, known
 
 MAX_WORDS = 1000
+MAX_TEXT = 256 * 1024
+MAX_BRACES = 200
 Run = Callable[[tuple[Node, ...], State], str | None]
 """Runs commands as a substitution does; their output, or None if it is not known."""
 Evaluate = Callable[[str, State], None]
@@ -31,6 +34,7 @@ class Fields:
         self.done: list[str] = []
         self._now: list[str] = []
         self._begun = False
+        self._length = 0
 
     def add(self, text: str, *, quoted: bool) -> None:
         if text or quoted:
@@ -40,7 +44,8 @@ class Fields:
     def end(self) -> None:
         if self._begun:
             self.done.append("".join(self._now))
-            if len(self.done) > MAX_WORDS:
+            self._length += len(self.done[-1])
+            if len(self.done) > MAX_WORDS or self._length > MAX_TEXT:
                 raise Unreadable("it becomes too many words")
         self._now, self._begun = [], False
 
@@ -62,7 +67,8 @@ class Fields:
 
 def pattern_signs(text: str) -> str:
     """The text with `*`, `?` and `[…]` as signs."""
-    text = re.sub(r"\[[!^]?\]?[^\]/]*\]", ONE, text) if "[" in text else text
+    if "[" in text and "]" in text:
+        text = re.sub(r"\[[!^]?\]?[^\]\[/]{0,200}\]", ONE, text)
     return text.replace("*", STAR).replace("?", ONE)
 
 
@@ -93,6 +99,8 @@ class Expander:
                 out.append(ANY if value is None else value if isinstance(value, str) else " ".join(value))
             else:
                 out.append(self._other(part))
+        if sum(map(len, out)) > MAX_TEXT:
+            raise Unreadable("it becomes too long")
         return "".join(out).replace(WORDS, ANY)
 
     # ---- parts ----
@@ -257,14 +265,16 @@ def _cut(operator: str, value: str, pattern: str) -> str | None:
 
 # ---- braces ----
 
-_Token = str | Part
+_Sign = str | Part
 
 
 def braces(parts: tuple[Part, ...]) -> list[tuple[Part, ...]]:
     """The words that unquoted braces make of a word."""
     if not any(isinstance(part, Literal) and not part.quoted and "{" in part.text for part in parts):
         return [parts]
-    tokens: list[_Token] = []
+    if sum(part.text.count("{") for part in parts if isinstance(part, Literal)) > MAX_BRACES:
+        raise Unreadable("it becomes too many words")
+    tokens: list[_Sign] = []
     for part in parts:
         if isinstance(part, Literal) and not part.quoted:
             tokens += part.text
@@ -273,7 +283,7 @@ def braces(parts: tuple[Part, ...]) -> list[tuple[Part, ...]]:
     return [_joined(found) for found in _alternatives(tokens)]
 
 
-def _joined(tokens: list[_Token]) -> tuple[Part, ...]:
+def _joined(tokens: list[_Sign]) -> tuple[Part, ...]:
     out: list[Part] = []
     for token in tokens:
         if not isinstance(token, str):
@@ -285,18 +295,18 @@ def _joined(tokens: list[_Token]) -> tuple[Part, ...]:
     return tuple(out)
 
 
-def _alternatives(tokens: list[_Token]) -> list[list[_Token]]:
-    for start, token in enumerate(tokens):
-        if token != "{":
+def _alternatives(tokens: list[_Sign]) -> list[list[_Sign]]:
+    for start, sign in enumerate(tokens):
+        if sign != "{":
             continue
         found = _closing(tokens, start)
         if found is None:
             continue
         end, commas = found
         edges = [start, *commas, end]
-        inner: list[list[_Token]]
+        inner: list[list[_Sign]]
         if commas:
-            choices = [tokens[a + 1 : b] for a, b in zip(edges, edges[1:], strict=False)]
+            choices = [tokens[a + 1 : b] for a, b in pairwise(edges)]
             inner = [item for choice in choices for item in _alternatives(choice)]
         else:
             inner = [list(item) for item in _sequence(tokens[start + 1 : end])]
@@ -309,7 +319,7 @@ def _alternatives(tokens: list[_Token]) -> list[list[_Token]]:
     return [tokens]
 
 
-def _closing(tokens: list[_Token], start: int) -> tuple[int, list[int]] | None:
+def _closing(tokens: list[_Sign], start: int) -> tuple[int, list[int]] | None:
     depth, commas = 0, []
     for at in range(start, len(tokens)):
         if tokens[at] == "{":
@@ -323,7 +333,7 @@ def _closing(tokens: list[_Token], start: int) -> tuple[int, list[int]] | None:
     return None
 
 
-def _sequence(tokens: list[_Token]) -> Iterator[str]:
+def _sequence(tokens: list[_Sign]) -> Iterator[str]:
     text = "".join(token for token in tokens if isinstance(token, str))
     match = _SEQUENCE.match(text) if len(text) == len(tokens) else None
     if match is None or match[1].lstrip("-").isdecimal() != match[2].lstrip("-").isdecimal():

@@ -11,9 +11,15 @@ from collections.abc import Sequence
 from broker.gate.text import Unreadable
 
 MAX_EXPANDED = 64 * 1024
-_EVENT = re.compile(r"!(?:(?P<last>!)|(?P<number>-?[0-9]+)|(?P<here>#)|\?(?P<within>[^?\n]+)\??|(?P<short>(?=[$^*:%-]))|(?P<begins>[^\s:;&|<>()\"'$^*%!=-][^\s:;&|<>()\"']*))")  # fmt: skip
-_DESIGNATOR = re.compile(r":?(?P<one>[$^*%])(?P<to>-(?:[0-9]+|\$))?|:(?P<from>[0-9]+)?(?P<dash>-)?(?P<until>[0-9]+|\$)?(?P<star>\*)?|(?P<upto>-[0-9]+)")  # fmt: skip
-_MODIFIER = re.compile(r":(?P<all>[gGa]+)?(?:(?P<plain>[htreqxp&])|s(?P<sign>[^\w\s])(?P<old>[^\n]*?)(?P=sign)(?P<new>[^\n]*?)(?:(?P=sign)|\Z|(?=\n)))")  # fmt: skip
+_EVENT = re.compile(
+    r"!(?:(?P<last>!)|(?P<number>-?[0-9]+)|(?P<here>#)|\?(?P<within>[^?\n]+)\??|(?P<short>(?=[$^*:%-]))|(?P<begins>[^\s:;&|<>()\"'$^*%!=-][^\s:;&|<>()\"']*))"
+)
+_DESIGNATOR = re.compile(
+    r":?(?P<one>[$^*%])(?P<to>-(?:[0-9]+|\$))?|:(?P<from>[0-9]+)?(?P<dash>-)?(?P<until>[0-9]+|\$)?(?P<star>\*)?|(?P<upto>-[0-9]+)"
+)
+_MODIFIER = re.compile(
+    r":(?P<all>[gGa]+)?(?:(?P<plain>[htreqxp&])|s(?P<sign>[^\w\s])(?P<old>[^\n]*?)(?P=sign)(?P<new>[^\n]*?)(?:(?P=sign)|\Z|(?=\n)))"
+)
 _WORD = re.compile(r"[;&|<>()]+|(?:\\.|'[^']*'|\"(?:\\.|[^\"\\])*\"|[^\s;&|<>()\\'\"])+", re.DOTALL)
 
 

@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 
 from broker.gate.shell.quoting import Incomplete, WordReader
+from broker.gate.shell.scanner import MAX_NESTING, NAME, Scanner
 from broker.gate.shell.tree import (
     Assignment,
     Case,
@@ -26,30 +26,16 @@ from broker.gate.shell.tree import (
 )
 from broker.gate.text import Unreadable
 
-MAX_NESTING = 40
 _REDIRECTS = ("&>>", "<<<", "<<-", "&>", "<<", "<&", "<>", ">>", ">&", ">|", "<", ">")
 _REDIRECT = re.compile(
     r"([0-9]*|\{[A-Za-z_][A-Za-z0-9_]*\})(" + "|".join(re.escape(sign) for sign in _REDIRECTS) + ")"
 )
 _ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(\+?=|\[)")
 _CLOSERS = frozenset({"then", "elif", "else", "fi", "do", "done", "esac", "}", "in"})
-_NAME = re.compile(r"[^ \t\n;&|<>()$`\"'\\#][^ \t\n;&|<>()$`\"'\\]*(?=[ \t\n;&|<>()]|\Z)")
 
 
-class Reader:
+class Reader(Scanner):
     """Reads one text, complete command by complete command."""
-
-    def __init__(self, text: str, aliases: Mapping[str, str] | None = None, nesting: int = 0) -> None:
-        if nesting > MAX_NESTING:
-            raise Unreadable("commands within commands too deep")
-        self.text = text
-        self.at = 0
-        self.aliases = aliases or {}
-        self._nesting = nesting
-        self._heredocs: list[tuple[Redirect, str, bool, bool]] = []
-        self._aliased: set[str] = set()
-        self._alias_end = -1
-        self.keywords: list[str] = []
 
     # ---- lines ----
 
@@ -76,76 +62,6 @@ class Reader:
         self._expect(")")
         return nodes
 
-    # ---- small steps ----
-
-    def _blank(self, *, lines: bool = False) -> None:
-        """Skip blanks and comments, and line ends too if asked."""
-        text = self.text
-        while self.at < len(text):
-            char = text[self.at]
-            if char in " \t" or text.startswith("\\\n", self.at):
-                self.at += 1 if char != "\\" else 2
-            elif char == "#" and (self.at == 0 or text[self.at - 1] in " \t\n;&|()<>"):
-                end = text.find("\n", self.at)
-                self.at = len(text) if end < 0 else end
-            elif char == "\n" and lines:
-                self._newline()
-            else:
-                return
-
-    def _newline(self) -> None:
-        """Step over a line's end, and over the here-documents that begin after it."""
-        self.at += 1
-        for redirect, end, literal, tabs in self._heredocs:
-            redirect.target = self._heredoc(end, literal, tabs)
-        self._heredocs = []
-
-    def _heredoc(self, end: str, literal: bool, tabs: bool) -> Word:
-        lines: list[str] = []
-        while True:
-            if self.at >= len(self.text):
-                raise Incomplete("a here-document that does not end")
-            stop = self.text.find("\n", self.at)
-            line = self.text[self.at : stop if stop >= 0 else len(self.text)]
-            self.at = len(self.text) if stop < 0 else stop + 1
-            if tabs:
-                line = line.lstrip("\t")
-            if line == end:
-                break
-            lines.append(line + "\n")
-        body = "".join(lines)
-        if literal:
-            return Word((Literal(body, True),))
-        return WordReader(body, 0, self.inner).document()
-
-    def _peek(self, *signs: str) -> str | None:
-        for sign in signs:
-            if self.text.startswith(sign, self.at):
-                return sign
-        return None
-
-    def _expect(self, sign: str) -> None:
-        self._blank(lines=True)
-        if not self.text.startswith(sign, self.at):
-            if self.at >= len(self.text):
-                raise Incomplete(f"{sign} is missing")
-            raise Unreadable(f"{sign} is missing")
-        self.at += len(sign)
-
-    def _keyword(self) -> str | None:
-        """The bare name at this place."""
-        self._blank()
-        match = _NAME.match(self.text, self.at)
-        return match[0] if match else None
-
-    def _take(self, keyword: str) -> None:
-        self._blank(lines=True)
-        if self._keyword() != keyword:
-            if self.at >= len(self.text):
-                raise Incomplete(f"{keyword} is missing")
-            raise Unreadable(f"{keyword} is missing")
-        self.at += len(keyword)
-
     # ---- lists ----
 
     def _list(self, until: frozenset[str], *, stop_at_line: bool = False) -> tuple[Node, ...]:
@@ -164,28 +80,28 @@ class Reader:
             if stop_at_line and self.text[self.at] in "\n)":
                 return self._line_end(nodes)
             node = self._pipeline()
-            self._blank()
-            maybe_now = maybe
-            maybe = False
-            background = False
-            if self._peek("&&", "||"):
-                self.at += 2
-                maybe = True
-            elif self._peek(";;", ";&"):
-                if ";;" not in until:
-                    raise Unreadable("a case branch outside of case")
-            elif self._peek("&!", "&|"):
-                raise Unreadable("& before ! or | is not read alike by all shells")
-            elif self._peek(";", "&"):
-                background = self.text[self.at] == "&"
-                self.at += 1
-            elif self.at < len(self.text) and self.text[self.at] not in "\n)":
-                raise Unreadable(f"{self.text[self.at]!r} where a command ends")
-            nodes.append(Chain(node, maybe_now, background))
+            sign = self._separator(until)
+            nodes.append(Chain(node, maybe, sign == "&"))
+            maybe = sign in {"&&", "||"}
             if stop_at_line and not maybe:
                 self._blank()
                 if self.at >= len(self.text) or self.text[self.at] in "\n)":
                     return self._line_end(nodes)
+
+    def _separator(self, until: frozenset[str]) -> str:
+        """Step over what stands between two commands; empty at a line's end or a closing word."""
+        self._blank()
+        sign = self._peek("&&", "||", ";;", ";&", "&!", "&|", ";", "&") or ""
+        if sign in {";;", ";&"}:
+            if ";;" not in until:
+                raise Unreadable("a case branch outside of case")
+            return ""
+        if sign in {"&!", "&|"}:
+            raise Unreadable("& before ! or | is not read alike by all shells")
+        if not sign and self.at < len(self.text) and self.text[self.at] not in "\n)":
+            raise Unreadable(f"{self.text[self.at]!r} where a command ends")
+        self.at += len(sign)
+        return sign
 
     def _line_end(self, nodes: list[Node]) -> tuple[Node, ...]:
         if self.at < len(self.text) and self.text[self.at] == "\n":
@@ -453,7 +369,7 @@ class Reader:
     def _put_in_alias(self) -> None:
         """Replace the bare word here by the alias of its name, as often as one applies."""
         for _ in range(20):
-            match = _NAME.match(self.text, self.at)
+            match = NAME.match(self.text, self.at)
             if self.at >= self._alias_end:
                 self._aliased = set()
             if match is None or match[0] not in self.aliases or match[0] in self._aliased:
@@ -517,9 +433,8 @@ class Reader:
         """A word; an argument such as `a=(…)` of `declare` becomes an assignment as well."""
         match = _ASSIGNMENT.match(self.text, self.at)
         if match and match[2] != "[" and self.text.startswith("(", match.end()):
-            start = self.at
             self._assignment(command)
-            return Word((Literal(self.text[start : match.end()], False),))
+            return Word((Literal(f"{match[0]}(", True),))
         return self._word()
 
     def _definition(self, command: Simple) -> Node:

@@ -160,7 +160,11 @@ class Runner:
                 self.expander(state).single(word)
             except Unreadable as error:
                 self.doubt(str(error))
-        for name in re.findall(r"[A-Za-z_][A-Za-z0-9_]*", text)[:100]:
+        found = set(re.findall(r"[A-Za-z_][A-Za-z0-9_]*", text))
+        if len(found) > 100:
+            self.doubt("an arithmetic of more names than are followed")
+            return
+        for name in found:
             value = state.variables.get(name)
             if value is not None and value != text and ("[" in value or known(value)):
                 self.arithmetic(value, state, rounds + 1)
@@ -246,6 +250,8 @@ class Runner:
                 self.nodes(part, state, stdin)
             if stdin.at == place or stdin.text is None or stdin.at >= len(stdin.text):
                 break
+        else:
+            self.doubt("a loop over more lines than are followed")
         self._again(node.parts, state, before, stdin)
 
     def _again(self, parts: Iterable[tuple[Node, ...]], state: State, before: State, stdin: Input) -> None:

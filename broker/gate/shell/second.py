@@ -1,4 +1,4 @@
-"""A second reader: tree-sitter's grammar of bash. Where it sees a command that ours did not, ours is in doubt."""
+"""A second reader: tree-sitter's grammar of bash. A command that only it sees puts our reading in doubt."""
 
 from __future__ import annotations
 

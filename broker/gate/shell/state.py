@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 from broker.gate.shell.tree import Node
 from broker.gate.text import ANY, WORDS, known
 
+MAX_VALUE = 64 * 1024
+"""A longer value is not followed."""
 HOME = "/home/user"
 """Stands for the account's home folder, whose name is not known here."""
 _USUAL = {
@@ -117,6 +119,8 @@ class State:
 
     def assign(self, name: str, value: str) -> None:
         self.arrays.pop(name, None)
+        if len(value) > MAX_VALUE:
+            value = ANY
         how = self.folded.get(name)
         if how is not None:
             value = value.lower() if how == "l" else value.upper() if how == "u" else ANY

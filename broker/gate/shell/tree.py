@@ -1,4 +1,4 @@
-"""What a shell text says, before anything is expanded (POSIX.1-2024, Shell Command Language; bash's manual)."""
+"""What a shell text says, before anything is expanded (POSIX.1-2024, 2.9 and 2.10; bash's manual)."""
 
 from __future__ import annotations
 

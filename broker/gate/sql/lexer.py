@@ -168,7 +168,11 @@ class _Reader:
                 return self._string("'", backslashes=word == "e")
             if word == "u" and self.text.startswith(("&'", '&"'), end):
                 self.at = end + 1
-                return self._string(self.text[end + 1], backslashes=False, kind="string" if self.text[end + 1] == "'" else "name")  # fmt: skip
+                return self._string(
+                    self.text[end + 1],
+                    backslashes=False,
+                    kind="string" if self.text[end + 1] == "'" else "name",
+                )
         elif following == "'" and word in {"n", "x", "b"}:
             self.at = end
             return self._string("'", backslashes=True)

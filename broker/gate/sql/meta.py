@@ -6,14 +6,56 @@ import re
 
 from broker.gate.sql.lexer import MYSQL, Splitter
 from broker.gate.sql.model import Verdict
+from broker.gate.text import names
 
-_PSQL_READS = frozenset(
-    ["?", "a", "C", "conninfo", "copyright", "crosstabview", "crosstabv", "else", "elif", "endif", "if", "encoding", "errverbose", "f", "h", "help", "H", "html", "l", "list", "l+", "echo", "warn", "qecho", "p", "print", "pset", "q", "quit", "r", "reset", "sf", "sf+", "sv", "sv+", "t", "T", "timing", "unset", "x", "z", "gdesc", "gset", "watch", "cd", "set", "dl", "lo_list", "s", "o", "g", "gx", "close_prepared", "startpipeline", "syncpipeline", "endpipeline", "flushrequest"]
+_PSQL_READS = names(
+    """? a C conninfo copyright crosstabview crosstabv else elif endif if encoding errverbose f h help H
+    html l list l+ echo warn qecho p print pset q quit r reset sf sf+ sv sv+ t T timing unset x z gdesc
+    gset watch cd set dl lo_list s o g gx close_prepared startpipeline syncpipeline endpipeline
+    flushrequest"""
 )
-_PSQL_FILES = frozenset(["o", "g", "gx", "s", "w"])
+_PSQL_FILES = names("o g gx s w")
 """With an argument they write to a file or a program."""
 _MYSQL_READS = frozenset(
-    [r"\d", r"\w", r"\W", r"\n", r"\t", r"\C", r"\?", r"\h", r"\s", r"\q", r"\p", r"\r", r"\u", r"\#", r"\x", r"\R", r"\c", r"help", r"?", r"status", r"print", r"prompt", r"quit", r"exit", r"use", r"nopager", r"notee", r"rehash", r"charset", r"warnings", r"nowarning", r"clear", r"delimiter", r"go", r"ego", r"resetconnection", r"costs"]
+    [
+        r"\d",
+        r"\w",
+        r"\W",
+        r"\n",
+        r"\t",
+        r"\C",
+        r"\?",
+        r"\h",
+        r"\s",
+        r"\q",
+        r"\p",
+        r"\r",
+        r"\u",
+        r"\#",
+        r"\x",
+        r"\R",
+        r"\c",
+        r"help",
+        r"?",
+        r"status",
+        r"print",
+        r"prompt",
+        r"quit",
+        r"exit",
+        r"use",
+        r"nopager",
+        r"notee",
+        r"rehash",
+        r"charset",
+        r"warnings",
+        r"nowarning",
+        r"clear",
+        r"delimiter",
+        r"go",
+        r"ego",
+        r"resetconnection",
+        r"costs",
+    ]
 )
 
 
@@ -40,11 +82,23 @@ def _psql(text: str, after_query: bool) -> Verdict:
         return refused
     if name in _PSQL_FILES and rest and not re.fullmatch(r"\([^)`|]*\)", rest):
         return refused
-    if name == "set" and re.match(r"(?:ON_ERROR|AUTOCOMMIT|FETCH|ECHO|HIST|VERB|SHOW|QUIET|SINGLE|PROMPT|COMP|HIDE|IGNORE|[A-Za-z_]\w*\b|\Z)", rest) is None:  # fmt: skip
+    if (
+        name == "set"
+        and re.match(
+            r"(?:ON_ERROR|AUTOCOMMIT|FETCH|ECHO|HIST|VERB|SHOW|QUIET|SINGLE|PROMPT|COMP|HIDE|IGNORE|[A-Za-z_]\w*\b|\Z)",
+            rest,
+        )
+        is None
+    ):
         return refused
     if name == "pset" and re.match(r"pager\s+['\"]?[/|]", rest):
         return refused
-    return Verdict(True, "select" if after_query and name in {"g", "gx", "gset", "gdesc", "watch", "crosstabview", "crosstabv"} else "meta")  # fmt: skip
+    return Verdict(
+        True,
+        "select"
+        if after_query and name in {"g", "gx", "gset", "gdesc", "watch", "crosstabview", "crosstabv"}
+        else "meta",
+    )
 
 
 def _copy(rest: str) -> Verdict:
@@ -65,7 +119,7 @@ def _mysql(text: str) -> Verdict:
     match = re.match(r"(\\.|[A-Za-z_?]+)\s*(.*)\Z", text, re.DOTALL)
     if match is None:
         return Verdict(False, "meta", "a client command that is not known")
-    name, rest = match[1], match[2].strip().rstrip(";")
+    name = match[1]
     if name not in _MYSQL_READS:
         return Verdict(False, "meta", f"the client command {name}")
     return Verdict(True, "session" if name in {"use", "\\u"} else "meta")

@@ -7,21 +7,55 @@ from collections.abc import Callable
 from broker.gate.sql.functions import effect, harmless, runs_text
 from broker.gate.sql.lexer import MYSQL, Splitter, Token
 from broker.gate.sql.model import Verdict
+from broker.gate.text import names
 
 Tokens = list[Token]
 _DEPTH = 12
 _END = Token("end", "")
 _QUERIES = frozenset({"select", "with", "values", "table"})
 _WRITES = frozenset({"insert", "update", "delete", "merge", "replace"})
-_BEFORE_BRACKET = frozenset(
-    ["select", "from", "where", "and", "or", "not", "in", "as", "on", "using", "join", "inner", "left", "right", "full", "outer", "cross", "natural", "lateral", "union", "except", "intersect", "all", "distinct", "any", "some", "exists", "case", "when", "then", "else", "end", "between", "like", "ilike", "similar", "is", "null", "values", "table", "with", "recursive", "materialized", "order", "group", "by", "having", "limit", "offset", "fetch", "first", "next", "only", "partition", "over", "filter", "within", "window", "rows", "range", "groups", "return", "returning", "set", "into", "array", "row", "cube", "rollup", "sets", "grouping", "numeric", "decimal", "dec", "varchar", "character", "char", "bit", "varying", "float", "time", "timestamp", "timestamptz", "interval", "double", "precision", "integer", "int", "bigint", "smallint", "tinyint", "binary", "varbinary", "text", "blob", "enum", "date", "datetime", "year", "signed", "unsigned", "nchar", "national", "explain", "analyze", "analyse", "verbose", "buffers", "format", "costs", "div", "mod", "xor", "regexp", "rlike", "escape", "collate", "at", "zone", "for", "of", "share", "update", "nowait", "skip", "locked", "key", "use", "force", "ignore", "index", "tablesample", "bernoulli", "system", "repeatable", "against", "match", "columns", "path", "nested", "ordinality", "straight_join", "high_priority", "sql_no_cache", "sql_cache", "sql_calc_found_rows", "do", "sounds", "uescape", "begin", "extract", "separator", "percent", "ties", "wait", "to", "option", "declare", "cursor"]
+_BEFORE_BRACKET = names(
+    """select from where and or not in as on using join inner left right full outer cross natural lateral
+    union except intersect all distinct any some exists case when then else end between like ilike
+    similar is null values table with recursive materialized order group by having limit offset fetch
+    first next only partition over filter within window rows range groups return returning set into
+    array row cube rollup sets grouping numeric decimal dec varchar character char bit varying float
+    time timestamp timestamptz interval double precision integer int bigint smallint tinyint binary
+    varbinary text blob enum date datetime year signed unsigned nchar national explain analyze analyse
+    verbose buffers format costs div mod xor regexp rlike escape collate at zone for of share update
+    nowait skip locked key use force ignore index tablesample bernoulli system repeatable against match
+    columns path nested ordinality straight_join high_priority sql_no_cache sql_cache
+    sql_calc_found_rows do sounds uescape begin extract separator percent ties wait to option declare
+    cursor"""
 )
 """Words that may stand before a bracket and are no function there."""
-_LOOSE = frozenset({"default_transaction_read_only", "transaction_read_only", "session_replication_role", "row_security", "role",
-                    "session_authorization", "allow_system_table_mods", "session_preload_libraries", "local_preload_libraries",
-                    "dynamic_library_path", "lo_compat_privileges", "zero_damaged_pages", "ignore_checksum_failure", "tx_read_only",
-                    "sql_log_bin", "sql_log_off", "pseudo_slave_mode", "pseudo_thread_id", "password", "gtid_next",
-                    "log_statement", "temp_file_limit", "event_triggers"})  # fmt: skip
+_LOOSE = frozenset(
+    {
+        "default_transaction_read_only",
+        "transaction_read_only",
+        "session_replication_role",
+        "row_security",
+        "role",
+        "session_authorization",
+        "allow_system_table_mods",
+        "session_preload_libraries",
+        "local_preload_libraries",
+        "dynamic_library_path",
+        "lo_compat_privileges",
+        "zero_damaged_pages",
+        "ignore_checksum_failure",
+        "tx_read_only",
+        "sql_log_bin",
+        "sql_log_off",
+        "pseudo_slave_mode",
+        "pseudo_thread_id",
+        "password",
+        "gtid_next",
+        "log_statement",
+        "temp_file_limit",
+        "event_triggers",
+    }
+)
 _ON = frozenset({"on", "true", "1", "yes"})
 
 
@@ -156,8 +190,6 @@ def functions(dialect: str, tokens: Tokens, kind: str = "select") -> Verdict:
             continue
         if at in defined or before.is_word("as", "index", "key"):
             continue
-        if before == Token("sign", ")") and at >= 2 and token.kind == "word":
-            pass
         if before == Token("sign", ".") and not (
             at > 1 and tokens[at - 2].text in {"pg_catalog", "information_schema"}
         ):
@@ -174,14 +206,19 @@ def functions(dialect: str, tokens: Tokens, kind: str = "select") -> Verdict:
 
 def _text_reads(dialect: str, text: str) -> bool:
     pieces = Splitter(dialect).feed(text, last=True)
-    return all(piece.doubt is None and piece.command is None and statement(dialect, piece.tokens, _DEPTH - 1).read_only for piece in pieces)  # fmt: skip
+    return all(
+        piece.doubt is None
+        and piece.command is None
+        and statement(dialect, piece.tokens, _DEPTH - 1).read_only
+        for piece in pieces
+    )
 
 
 def _defined(tokens: Tokens) -> set[int]:
     """Places of names that a WITH defines, or of aliases, with a list of columns in brackets."""
     found: set[int] = set()
-    for at, token in enumerate(tokens[:-1]):
-        if tokens[at + 1] != Token("sign", "(") or not at:
+    for at in range(1, len(tokens) - 1):
+        if tokens[at + 1] != Token("sign", "("):
             continue
         before = tokens[at - 1]
         if before.is_word("with", "recursive", "as") or before == Token("sign", ","):
@@ -275,7 +312,9 @@ def _explain(dialect: str, cursor: Cursor, depth: int) -> Verdict:
     inner = statement(dialect, cursor.rest, depth + 1)
     if runs:
         return inner
-    if inner.kind == "admin" and cursor.word() not in {"execute", "declare", "create", "refresh", "call"}:
+    if cursor.word() == "explain" or (
+        inner.kind == "admin" and cursor.word() not in {"execute", "declare", "create", "refresh", "call"}
+    ):
         return Verdict(False, "select", "it is not understood")
     return Verdict(True, "select", trusted=True)
 
@@ -449,8 +488,14 @@ _BOTH: dict[str, Handler] = {
     **_all(_session, "begin commit end rollback abort savepoint release"),
     **_all(_admin, "call execute lock"),
     **_all(_harmless_session, "deallocate"),
-    "start": _start, "show": _show, "explain": _explain, "set": _set, "reset": _reset, "prepare": _prepare, "load": _load,
-}  # fmt: skip
+    "start": _start,
+    "show": _show,
+    "explain": _explain,
+    "set": _set,
+    "reset": _reset,
+    "prepare": _prepare,
+    "load": _load,
+}
 _POSTGRESQL: dict[str, Handler] = {
     **_all(_ddl, "comment reindex cluster refresh import security"),
     **_all(_dcl, "reassign"),
@@ -460,10 +505,18 @@ _POSTGRESQL: dict[str, Handler] = {
     "copy": _copy, "declare": _declare, "discard": _discard,
 }  # fmt: skip
 _MYSQL: dict[str, Handler] = {
-    **_all(_admin, "optimize repair flush purge change stop install uninstall kill shutdown restart binlog clone cache xa signal "
-                   "resignal import backup"),
+    **_all(
+        _admin,
+        "optimize repair flush purge change stop install uninstall kill shutdown restart binlog "
+        "clone cache xa signal resignal import backup",
+    ),
     **_all(_harmless_session, "unlock use get"),
     **_all(_explain, "describe desc"),
-    "do": _do_mysql, "handler": _handler, "analyze": _analyze_mysql, "check": _check, "checksum": _check, "rename": _rename,
+    "do": _do_mysql,
+    "handler": _handler,
+    "analyze": _analyze_mysql,
+    "check": _check,
+    "checksum": _check,
+    "rename": _rename,
     "help": _help,
-}  # fmt: skip
+}

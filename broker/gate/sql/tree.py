@@ -26,7 +26,10 @@ _WRITES = (
 )
 
 
-_EXPLAIN = re.compile(r"\A\s*(?:explain|describe|desc|analyze)\s+(?:\([^()]*\)\s*|(?:analyze|verbose|extended)\s+)*(?=\w+\s)", re.IGNORECASE)  # fmt: skip
+_EXPLAIN = re.compile(
+    r"\A\s*(?:explain|describe|desc|analyze)\s+(?:\([^()]*\)\s*|(?:analyze|verbose|extended)\s+)*(?=\w+\s)",
+    re.IGNORECASE,
+)
 _NO_TABLES = re.compile(
     r"\s*(?:show|set|begin|start|commit|rollback|use|help|reset|end|savepoint|release)\b", re.IGNORECASE
 )
