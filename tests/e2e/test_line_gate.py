@@ -100,7 +100,8 @@ def test_the_hook_leaves_nothing_behind(label: str, enter: Callable[[str], Pty],
     before = set(home.rglob("*"))
     terminal = enter(label)
     terminal.send(
-        b"history | grep -c 'gzi[p] -d'; env | grep -c '552[2]'; ps axww | grep -c '[b]ase64 -d'; echo e'nd'\r"
+        b"history | grep -c 'gzi[p] -d'; env | grep -c '552[2]'; "
+        b"ps axww | grep -c '[b]ase64 -d'; echo e'nd'\r"
     )
     terminal.expect(r"[\r\n]0\r\n0\r\n0\r\nend\r")
     terminal.send(b"exit\r")

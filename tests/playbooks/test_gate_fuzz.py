@@ -9,14 +9,17 @@ import pytest
 from tests.playbooks.gated import NONCE, Conversation, Cooked
 
 KEYS = [
-    b"a", b"forbidden", b" x", b"\r", b"\n", b"\x0f", b"\x03", b"\x04", b"\x15", b"\x16", b"\x17", b"\x19", b"\x7f",
+    b"a", b"forbidden", b" x", b"\r", b"\n", b"\x0f", b"\x03", b"\x04", b"\x15", b"\x16", b"\x17",
+    b"\x19", b"\x7f",
     b"\x1b", b"\x1b[A", b"\x1b[200~", b"\x1b[201~", b"\x1b[13u", b"\x1bOM", b"\xe6\x97\xa5", b"\xe6", b"\xff",
     b"\x1e", NONCE.encode(),
 ]  # fmt: skip
 OUTPUT = [
-    b"text", b"$ ", b"\r\n", b"\x1b[?2004h", b"\x1b[?1049h", b"\x1b[?1049l", b"\x1b[5;9r", b"\x1b[2J", b"\x1b]0;t",
+    b"text", b"$ ", b"\r\n", b"\x1b[?2004h", b"\x1b[?1049h", b"\x1b[?1049l", b"\x1b[5;9r", b"\x1b[2J",
+    b"\x1b]0;t",
     b"\x07", b"\x1b]5522;", NONCE.encode(), b";1;P;0;\x07", b";1;L;1;forbidden", b";1;V;0;5.2,,\x07",
-    b";1;R;0;\x07", b";1;B;1;x\x07", b";1;D;5;ls\x07", b"Password: ", b"\xe6\x97", b"\x1b[999C", b"\x1b[A", b"\x9b",
+    b";1;R;0;\x07", b";1;B;1;x\x07", b";1;D;5;ls\x07", b"Password: ", b"\xe6\x97", b"\x1b[999C",
+    b"\x1b[A", b"\x9b",
 ]  # fmt: skip
 
 

@@ -49,7 +49,7 @@ class Watching:
         flow.send(key.raw)
 
     def _interrupted(self) -> None:
-        """The key should end the line, but it may have been rebound: the text is kept in mind while it shows."""
+        """The key should end the line, but may have been rebound: the text is kept in mind while it shows."""
         typing = self._flow.typing
         text = typing.everything
         if text.strip():
