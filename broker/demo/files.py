@@ -33,7 +33,7 @@ class Host(NamedTuple):
     secret: str
 
 
-KEY_SECRET, PASSWORD_SECRET = "shop-key", "web-password"  # noqa: S105 - names of secrets
+KEY_SECRET, PASSWORD_SECRET = "shop-key", "web-password"
 
 HOSTS = (
     Host("shop-db", "alice", {"env": "prod", "owner": "dba"}, "orders, SQLite", KEY_SECRET),
