@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.corpora.adapters import shell, sql
+from tests.shared import CORPORA, needs_corpora
 
-VISIBLE = Path(__file__).parents[3] / "shared" / "corpora" / "visible"
+pytestmark = needs_corpora
 FORBIDDING = [f"R{number}" for number in range(1, 8)]
 
 
 def cases(name: str) -> list[dict[str, Any]]:
     """The cases; a corpus that is not there fails the test."""
-    return [json.loads(line) for line in (VISIBLE / name).read_text().split("\n") if line]
+    return [json.loads(line) for line in (CORPORA / name).read_text().split("\n") if line]
 
 
 @pytest.fixture(scope="module")
