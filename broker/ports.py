@@ -126,6 +126,10 @@ class PolicyEngine(Protocol):
     def judge_line(self, request: AccessRequest, line: bytes) -> Judgement | None:
         """A line typed in a session that `request` opened; None: no rule is about lines. Never raises."""
 
+    def judge_doubt(self, request: AccessRequest, reason: str) -> Judgement:
+        """What to do about a line that could not be read: HOLD where a granting policy says who approves,
+        else DENY. Never raises."""
+
 
 class TargetDirectory(Protocol):
     def target(self, name: str) -> Target | None: ...

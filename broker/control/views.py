@@ -7,7 +7,12 @@ from broker.model.session import SessionRow
 from broker.model.target import Target
 from broker.wire.messages import AccountView, SessionView, TargetView
 
-_STATE = {Verdict.ALLOW: "OK", Verdict.NEED_REASON: "REASON", Verdict.DENY: "DENY"}
+_STATE = {
+    Verdict.ALLOW: "OK",
+    Verdict.NEED_REASON: "REASON",
+    Verdict.NEED_APPROVAL: "WAIT",
+    Verdict.DENY: "DENY",
+}
 
 
 def account_view(name: str, decision: Decision) -> AccountView:

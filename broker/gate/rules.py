@@ -25,8 +25,9 @@ from broker.gate.text import (
     resolved,
     shown,
 )
-from broker.model.access import Rule, Verdict
+from broker.model.access import Rule
 from broker.model.command import (
+    Answer,
     CommandLine,
     CommandRule,
     CommandRules,
@@ -56,22 +57,22 @@ def judge(rules: CommandRules, line: CommandLine) -> Judgement:
         reason = f"the command cannot be checked: {line.opaque}"
         judgements.append(_doubtful(rules, rules.rule, reason))
     observed = tuple(dict.fromkeys(rule for judgement in judgements for rule in judgement.observed))
-    denials = [judgement for judgement in judgements if judgement.verdict is Verdict.DENY]
+    denials = [judgement for judgement in judgements if judgement.verdict is Answer.DENY]
     certain = [judgement for judgement in denials if not judgement.doubt]
     chosen = next(iter(certain or denials or judgements), None)
     if chosen is None:
-        return Judgement(Verdict.ALLOW, rules.rule, "it runs nothing")
+        return Judgement(Answer.ALLOW, rules.rule, "it runs nothing")
     return replace(chosen, observed=observed)
 
 
 def _doubtful(rules: CommandRules, rule: Rule, reason: str) -> Judgement:
-    if rules.opaque is Verdict.ALLOW:
-        return Judgement(Verdict.ALLOW, rules.rule, "not checked")
-    return Judgement(Verdict.DENY, rule, reason, doubt=True)
+    if rules.opaque is Answer.ALLOW:
+        return Judgement(Answer.ALLOW, rules.rule, "not checked")
+    return Judgement(Answer.DENY, rule, reason, doubt=True)
 
 
 def _judge_command(rules: CommandRules, command: SimpleCommand) -> Judgement:
-    denying = [rule for rule in rules.rules if rule.effect is not Verdict.ALLOW]
+    denying = [rule for rule in rules.rules if rule.effect is not Answer.ALLOW]
     fits = [(fit(rule, command), rule) for rule in denying]
     observed = tuple(rule.rule for how, rule in fits if rule.observe and how is not Match.NO)
     judgement = _first_denial(rules, command, [(how, rule) for how, rule in fits if not rule.observe])
@@ -85,11 +86,11 @@ def _first_denial(
 ) -> Judgement | None:
     for how, rule in fits:
         if how is Match.YES:
-            return Judgement(Verdict.DENY, rule.rule, rule.reason or f"{_name(command)} is denied here")
+            return Judgement(Answer.DENY, rule.rule, rule.reason or f"{_name(command)} is denied here")
     for how, rule in fits:
-        if how is Match.PERHAPS and rules.opaque is not Verdict.ALLOW:
+        if how is Match.PERHAPS and rules.opaque is not Answer.ALLOW:
             reason = f"{_name(command)} cannot be checked: what it is given is not known"
-            return Judgement(Verdict.DENY, rule.rule, rule.reason or reason, doubt=True)
+            return Judgement(Answer.DENY, rule.rule, rule.reason or reason, doubt=True)
     if rules.sql_read_only:
         return _sql_denial(rules, command)
     return None
@@ -98,28 +99,28 @@ def _first_denial(
 def _sql_denial(rules: CommandRules, command: SimpleCommand) -> Judgement | None:
     for sql in command.sql:
         if sql.text is None or not known(sql.text):
-            return Judgement(Verdict.DENY, rules.rule, "the SQL is not on the line", doubt=True)
+            return Judgement(Answer.DENY, rules.rule, "the SQL is not on the line", doubt=True)
         reading = read_sql(sql.dialect, sql.text)
         if not reading.read_only:
-            return Judgement(Verdict.DENY, rules.rule, f"not read-only: {shown(reading.reason)}")
+            return Judgement(Answer.DENY, rules.rule, f"not read-only: {shown(reading.reason)}")
     return None
 
 
 def _permission(rules: CommandRules, command: SimpleCommand) -> Judgement:
     for rule in rules.rules:
-        if rule.effect is Verdict.ALLOW and _allows(rule, command):
-            return Judgement(Verdict.ALLOW, rule.rule, rule.reason or f"{_name(command)} is allowed here")
-    if rules.default is Verdict.ALLOW:
-        return Judgement(Verdict.ALLOW, rules.rule, "no rule denies it")
+        if rule.effect is Answer.ALLOW and _allows(rule, command):
+            return Judgement(Answer.ALLOW, rule.rule, rule.reason or f"{_name(command)} is allowed here")
+    if rules.default is Answer.ALLOW:
+        return Judgement(Answer.ALLOW, rules.rule, "no rule denies it")
     if not command.program and not command.writes and not command.sets and not command.does:
-        return Judgement(Verdict.ALLOW, rules.rule, "it only reads")
+        return Judgement(Answer.ALLOW, rules.rule, "it only reads")
     if command.writes:
         return Judgement(
-            Verdict.DENY, rules.rule, f"writing to {shown(command.writes[0])} is not allowed here"
+            Answer.DENY, rules.rule, f"writing to {shown(command.writes[0])} is not allowed here"
         )
     if command.sets and not command.program:
-        return Judgement(Verdict.DENY, rules.rule, f"setting {shown(command.sets[0])} is not allowed here")
-    return Judgement(Verdict.DENY, rules.rule, f"{_name(command)} is not among the commands allowed here")
+        return Judgement(Answer.DENY, rules.rule, f"setting {shown(command.sets[0])} is not allowed here")
+    return Judgement(Answer.DENY, rules.rule, f"{_name(command)} is not among the commands allowed here")
 
 
 def _name(command: SimpleCommand) -> str:

@@ -5,16 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from broker.model.approval import ApprovalTerms
 from broker.model.identity import Authenticated, Principal
 from broker.model.target import Channel, Target
 
 
 class Verdict(StrEnum):
-    """The answer to a request. `NEED_REASON`: allowed as soon as a reason is given."""
+    """The answer to a request. `NEED_REASON`: allowed as soon as a reason is given; `NEED_APPROVAL`: as
+    soon as those whom `Decision.approval` names have agreed."""
 
     ALLOW = "allow"
     DENY = "deny"
     NEED_REASON = "need-reason"
+    NEED_APPROVAL = "need-approval"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,8 @@ class Decision:
     visible: bool = True
     """False: to this principal the target does not exist, and nothing may tell it apart from that."""
     limits: Limits = Limits()
+    approval: ApprovalTerms | None = None
+    """For NEED_APPROVAL, and for an exec whose command is held: who decides."""
 
     @property
     def allowed(self) -> bool:

@@ -6,7 +6,30 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from broker.model.access import Rule, Verdict
+from broker.model.access import Rule
+from broker.model.approval import ApprovalTerms
+
+
+class Answer(StrEnum):
+    """The answer to a command line. Where rules differ the strictest holds: the later, the stricter."""
+
+    ALLOW = "allow"
+    WARN = "warn"
+    """It runs, and its user is told why that is noteworthy."""
+    CONFIRM = "confirm"
+    """It runs once its user has said again that it shall."""
+    HOLD = "hold"
+    """It runs once somebody else has approved it."""
+    DENY = "deny"
+
+    @property
+    def strictness(self) -> int:
+        return list(Answer).index(self)
+
+    @property
+    def runs(self) -> bool:
+        """True if nothing has to happen before the line may run."""
+        return self in (Answer.ALLOW, Answer.WARN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +109,7 @@ class CommandRule:
 
     Patterns are globs in which `*` and `?` do not match a `/` and `**` matches everything."""
 
-    effect: Verdict
-    """ALLOW or DENY."""
+    effect: Answer
     rule: Rule
     programs: tuple[str, ...] = ()
     """Names or globs; with a `/` the whole path is compared, else the last component."""
@@ -118,6 +140,8 @@ class CommandRule:
     reason: str = ""
     observe: bool = False
     """A match is reported and nothing else."""
+    approval: ApprovalTerms | None = None
+    """For HOLD: who decides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +150,9 @@ class CommandRules:
 
     rule: Rule
     rules: tuple[CommandRule, ...]
-    default: Verdict
+    default: Answer
     """For a command that no rule matches."""
-    opaque: Verdict = Verdict.DENY
+    opaque: Answer = Answer.DENY
     """For what cannot be read, and for what perhaps fits a rule that denies."""
     sql_read_only: bool = False
     """SQL that a client program is given must be read-only."""
@@ -136,15 +160,17 @@ class CommandRules:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """The answer to a command line: ALLOW or DENY, by which rule, and why."""
+    """The answer to a command line, by which rule, and why."""
 
-    verdict: Verdict
+    verdict: Answer
     rule: Rule
     reason: str
     doubt: bool = False
     """Denied because something cannot be known, not because a rule surely fits."""
     observed: tuple[Rule, ...] = ()
     """Rules with `observe` that fit."""
+    approval: ApprovalTerms | None = None
+    """For HOLD: who decides."""
 
 
 Judge = Callable[[CommandRules, bytes], Judgement]

@@ -13,7 +13,7 @@ from enum import IntEnum
 from fnmatch import fnmatchcase
 
 from broker.model.access import NO_RULE, AccessRequest, Decision, Limits, Rule, Verdict
-from broker.model.command import Judge, Judgement
+from broker.model.command import Answer, Judge, Judgement
 from broker.model.identity import Kind, Principal
 from broker.model.target import Channel, Dialect, Target
 from broker.policy.loader import Policy, PolicySet
@@ -85,15 +85,19 @@ class Engine:
                 if trace.policy.effect is Effect.ALLOW and trace.stage is Stage.FITS
             ]
             if not granting:
-                return Judgement(Verdict.DENY, NO_RULE, "no policy grants this session any more")
+                return Judgement(Answer.DENY, NO_RULE, "no policy grants this session any more")
             ruled = [policy for policy in granting if policy.commands is not None]
             if not ruled:
                 return None
             denial = self._refused_command(ruled, line)
-            return denial or Judgement(Verdict.ALLOW, ruled[0].rule, "no rule denies it")
+            return denial or Judgement(Answer.ALLOW, ruled[0].rule, "no rule denies it")
         except Exception as error:
             decision = _failed(error)
-            return Judgement(Verdict.DENY, decision.rule, decision.reason)
+            return Judgement(Answer.DENY, decision.rule, decision.reason)
+
+    def judge_doubt(self, request: AccessRequest, reason: str) -> Judgement:
+        """What to do about a line that could not be read. Never raises."""
+        return Judgement(Answer.DENY, NO_RULE, reason, doubt=True)
 
     def _naming(self, principal: Principal, target: Target) -> list[Policy]:
         return [
@@ -130,13 +134,13 @@ class Engine:
             if policy.commands is None:
                 continue
             if command is None:
-                return Judgement(Verdict.DENY, policy.rule, "there is no command line to judge")
+                return Judgement(Answer.DENY, policy.rule, "there is no command line to judge")
             try:
                 judgement = self._judge(policy.commands, command)
             except Exception as error:
                 text = f"the command could not be judged ({type(error).__name__})"
-                return Judgement(Verdict.DENY, policy.rule, text)
-            if judgement.verdict is not Verdict.ALLOW:
+                return Judgement(Answer.DENY, policy.rule, text)
+            if judgement.verdict is not Answer.ALLOW:
                 return judgement
         return None
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from broker.config.document import Document, Location, Problems, folder_problem, read_document, yaml_files
 from broker.config.validate import validated
-from broker.model.access import Limits, Rule, Verdict
-from broker.model.command import CommandRule, CommandRules, Deed
+from broker.model.access import Limits, Rule
+from broker.model.command import Answer, CommandRule, CommandRules, Deed
 from broker.policy.schema import (
     Choice,
     CommandEntry,
@@ -137,8 +137,8 @@ def _commands(entry: PolicyEntry, rule: Rule, document: Document, location: Loca
             )
             for index, command in enumerate(commands)
         ),
-        default=Verdict(default.value),
-        opaque=Verdict((entry.opaque or Choice.DENY).value),
+        default=Answer(default.value),
+        opaque=Answer((entry.opaque or Choice.DENY).value),
         sql_read_only=entry.sql is SqlMode.READ_ONLY,
     )
 
@@ -147,7 +147,7 @@ def _command(entry: CommandEntry, rule: Rule) -> CommandRule:
     match = entry.deny or entry.allow
     assert match is not None, "the schema asks for one of them"
     return CommandRule(
-        effect=Verdict.DENY if entry.deny else Verdict.ALLOW,
+        effect=Answer.DENY if entry.deny else Answer.ALLOW,
         rule=rule,
         programs=match.program or (),
         args=match.args or (),

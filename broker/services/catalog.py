@@ -43,3 +43,6 @@ class Catalog:
 
     def judge_line(self, request: AccessRequest, line: bytes) -> Judgement | None:
         return self._now.policy.judge_line(request, line)
+
+    def judge_doubt(self, request: AccessRequest, reason: str) -> Judgement:
+        return self._now.policy.judge_doubt(request, reason)

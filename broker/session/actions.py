@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from broker.model.approval import ApprovalTerms
+
 
 class RecordOutput(Struct, frozen=True, gc=False):
     """Keep output in the recording; comes before the `SendClient` of the same bytes."""
@@ -69,6 +71,35 @@ class SetTimer(Struct, frozen=True, gc=False):
     at: int
 
 
+class OpenApproval(Struct, frozen=True):
+    """Ask those whom `terms` names for one held line. Answered by `ApprovalOpened`, then `ApprovalSettled`,
+    both with the same `number`.
+
+    `line`: the exact text that runs if approved; `screen`: rows of what the user saw, masked.
+    """
+
+    number: int
+    line: str
+    rule: str
+    origin: str
+    reason: str
+    terms: ApprovalTerms
+    screen: tuple[str, ...] = ()
+
+
+class CancelApproval(Struct, frozen=True):
+    """The held line is not wanted any more; nothing is answered. `why`: one word for the record."""
+
+    number: int
+    why: str
+
+
+class UseApproval(Struct, frozen=True):
+    """The approved line is sent to the target now: the request is used. Comes before its `SendTarget`."""
+
+    number: int
+
+
 class Close(Struct, frozen=True, gc=False):
     """The session is over: close the target, end the recording, tell the user's side. Always the last action.
 
@@ -96,5 +127,8 @@ Action = (
     | SignalTarget
     | BreakTarget
     | SetTimer
+    | OpenApproval
+    | CancelApproval
+    | UseApproval
     | Close
 )

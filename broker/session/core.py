@@ -28,6 +28,8 @@ from broker.session.actions import (
     SignalTarget,
 )
 from broker.session.events import (
+    ApprovalOpened,
+    ApprovalSettled,
     BreakSent,
     ClientBytes,
     ClientEof,
@@ -89,6 +91,8 @@ class SessionCore:
             TimerFired: self._timer,
             SinkFailed: self._sink_failed,
             KillRequested: self._kill,
+            ApprovalOpened: self._approval,
+            ApprovalSettled: self._approval,
         }
 
     @property
@@ -158,6 +162,10 @@ class SessionCore:
 
     def _refused(self, event: RequestRefused, t: int) -> list[Action]:
         return [RecordEvent("request-refused", {"name": event.name, "detail": event.detail})]
+
+    def _approval(self, event: ApprovalOpened | ApprovalSettled, t: int) -> list[Action]:
+        """Nothing is held yet that somebody could approve."""
+        return []
 
     # ------------------------------------------------------------ ends
 

@@ -98,6 +98,25 @@ class KillRequested(Struct, frozen=True, gc=False):
     text: str
 
 
+class ApprovalOpened(Struct, frozen=True, gc=False):
+    """The request stands: `id` for people, who decides in words, and how long it waits at most (seconds)."""
+
+    number: int
+    id: str
+    deciders: str
+    within_s: int
+
+
+class ApprovalSettled(Struct, frozen=True, gc=False):
+    """The request is decided. `outcome`: `approved`, `denied`, `expired`, or `failed` where it could not be
+    asked or kept; only `approved` lets the line run. `by` and `comment`: who decided, and what was said."""
+
+    number: int
+    outcome: str
+    by: str = ""
+    comment: str = ""
+
+
 Event = (
     ClientBytes
     | ClientEof
@@ -114,4 +133,6 @@ Event = (
     | TimerFired
     | SinkFailed
     | KillRequested
+    | ApprovalOpened
+    | ApprovalSettled
 )

@@ -11,8 +11,7 @@ from broker.gate.lines.gate import LineGate
 from broker.gate.lines.piped import PipedGate
 from broker.gate.lines.ruling import ALLOWED, Candidate, JudgeLine, Ruling, Word
 from broker.model import exits
-from broker.model.access import Verdict
-from broker.model.command import Judgement
+from broker.model.command import Answer, Judgement
 from broker.session.actions import (
     Action,
     EofTarget,
@@ -39,7 +38,7 @@ def strictest(judge: JudgeBytes) -> JudgeLine:
             judgement = judge(candidate.text.encode("utf-8", "replace"))
             if judgement is None:
                 continue
-            if judgement.verdict is not Verdict.ALLOW:
+            if judgement.verdict is not Answer.ALLOW:
                 return Ruling(Word.DENY, judgement.rule.name, judgement.reason)
             answer = Ruling(Word.ALLOW, judgement.rule.name, judgement.reason)
         return answer

@@ -9,8 +9,7 @@ from typing import Any
 from broker.gate.rules import judge
 from broker.gate.shell import Session
 from broker.gate.sql import read_sql
-from broker.model.access import Verdict
-from broker.model.command import CommandLine, CommandRules, SqlKind
+from broker.model.command import Answer, CommandLine, CommandRules, SqlKind
 from broker.policy.loader import load_policies
 from tests.corpora.keys import typed_lines
 
@@ -45,7 +44,7 @@ def _strictest(rules: CommandRules, readings: list[CommandLine]) -> str:
     answers = []
     for reading in readings:
         judgement = judge(rules, reading)
-        denied = judgement.verdict is Verdict.DENY
+        denied = judgement.verdict is Answer.DENY
         answers.append(("opaque" if judgement.doubt else "deny") if denied else "allow")
     return max(answers, key=["allow", "opaque", "deny"].index, default="allow")
 

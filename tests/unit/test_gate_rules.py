@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 from broker.gate.rules import judge, judge_line, occurs
 from broker.gate.shell import parse
 from broker.gate.text import Match, matches
-from broker.model.access import Rule, Verdict
-from broker.model.command import CommandRule, CommandRules
+from broker.model.access import Rule
+from broker.model.command import Answer, CommandRule, CommandRules
 
-ALLOW, DENY = Verdict.ALLOW, Verdict.DENY
+ALLOW, DENY = Answer.ALLOW, Answer.DENY
 POLICY = Rule("ops", "p.yaml:3")
 
 
 def rule(
-    effect: Verdict,
+    effect: Answer,
     *programs: str,
     args: tuple[str, ...] = (),
     only: tuple[str, ...] | None = None,
@@ -30,12 +30,12 @@ def rule(
     )
 
 
-def rules(*given_: CommandRule, default: Verdict | None = None, opaque: Verdict = DENY) -> CommandRules:
+def rules(*given_: CommandRule, default: Answer | None = None, opaque: Answer = DENY) -> CommandRules:
     fallback = DENY if any(one.effect is ALLOW for one in given_) else ALLOW
     return CommandRules(POLICY, given_, default or fallback, opaque)
 
 
-def verdict(table: CommandRules, line: str) -> Verdict:
+def verdict(table: CommandRules, line: str) -> Answer:
     return judge_line(table, line.encode()).verdict
 
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.model.access import Limits, Verdict
+from broker.model.access import Limits
+from broker.model.command import Answer
 from broker.model.errors import InvalidConfig
 from broker.policy.engine import Engine
 from broker.policy.loader import load_policies
@@ -41,11 +42,11 @@ def test_a_full_policy(tmp_path: Path) -> None:
     assert one.window.hours == ((480, 720), (1320, 360))
     assert one.commands is not None
     assert [(r.rule.name, r.effect) for r in one.commands.rules] == [
-        ("ops/1", Verdict.DENY),
-        ("look", Verdict.ALLOW),
+        ("ops/1", Answer.DENY),
+        ("look", Answer.ALLOW),
     ]
     assert one.commands.rules[1].only == ()
-    assert (one.commands.default, one.commands.opaque) == (Verdict.DENY, Verdict.DENY)
+    assert (one.commands.default, one.commands.opaque) == (Answer.DENY, Answer.DENY)
     assert (two.rule.origin, two.note, two.accounts) == ("p.yaml:12", "never", frozenset("*"))
 
 
@@ -53,10 +54,10 @@ def test_the_default_for_commands_follows_from_the_rules(tmp_path: Path) -> None
     only_deny = policy(channels="exec", commands="[{deny: {program: rm}}]")
     (one,) = load(tmp_path, only_deny).policies
     assert one.commands is not None
-    assert one.commands.default is Verdict.ALLOW
+    assert one.commands.default is Answer.ALLOW
     (one,) = load(tmp_path, only_deny.replace("commands", "default: deny\n    commands")).policies
     assert one.commands is not None
-    assert one.commands.default is Verdict.DENY
+    assert one.commands.default is Answer.DENY
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 
+from broker.model.approval import ApprovalTerms
+
 
 class Source(StrEnum):
     """Where the text of a line was learnt, in the order of trust."""
@@ -34,11 +36,14 @@ class Candidate:
 
 
 class Word(Enum):
-    """The answer to a line. HOLD waits for somebody else; DOUBT: it could not be read."""
+    """The answer to a line. WARN: it runs, and the user is told; CONFIRM waits for the user to say it again,
+    HOLD for somebody else; DOUBT: it could not be read."""
 
     ALLOW = "allow"
-    DENY = "deny"
+    WARN = "warn"
+    CONFIRM = "confirm"
     HOLD = "hold"
+    DENY = "deny"
     DOUBT = "doubt"
 
 
@@ -49,10 +54,14 @@ class Ruling:
     word: Word
     rule: str = ""
     reason: str = ""
+    origin: str = ""
+    """Where the rule stands: `prod.yaml:12`."""
+    approval: ApprovalTerms | None = None
+    """For HOLD: who decides."""
 
     @property
     def allowed(self) -> bool:
-        return self.word is Word.ALLOW
+        return self.word in (Word.ALLOW, Word.WARN)
 
 
 JudgeLine = Callable[[Sequence[Candidate]], Ruling]
