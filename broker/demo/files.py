@@ -42,7 +42,7 @@ HOSTS = (
 )
 
 RULE = "no-rm-rf"
-POLICY_COUNT = 5
+POLICY_COUNT = 4
 POLICIES = f"""\
 # The policies of the demo. The language is described in docs/policies.md.
 version: 1
@@ -51,13 +51,8 @@ policies:
     who: {{groups: ops}}
     targets: {{names: shop-db}}
     accounts: alice
-    channels: shell
-
-  - name: ops-commands
-    who: {{groups: ops}}
-    targets: {{names: shop-db}}
-    accounts: alice
-    channels: exec
+    channels: [shell, exec]
+    opaque: allow
     commands:
       - name: {RULE}
         deny: {{program: rm, args: "-rf"}}

@@ -19,7 +19,9 @@ PROMPT = "alice@shop-db:~$"
 REMOVE = "rm -rf srv/shop"
 STATUS = 3
 """What the shell of the script exits with."""
-LEFT, RIGHT, HOME, END = "\x1b[D", "\x1b[C", "\x1b[H", "\x1b[F"
+LEFT, RIGHT, HOME, END, UP = "\x1b[D", "\x1b[C", "\x1b[H", "\x1b[F", "\x1b[A"
+LINE_START, KILL_WORD = "\x01", "\x1bd"
+"""Ctrl-A and Alt-D of the shell's line editor."""
 
 Seen = list[str]
 """Lines that a step shows as its evidence."""
@@ -51,6 +53,8 @@ class Script:
             yield Step("picker", "the picker lists three targets, each with its access state", self._picker)
             yield Step("open", "Enter opens shop-db: a real shell, recorded", lambda: self._enter("\r"))
         yield Step("shell", "in the shell: cat srv/shop/README", self._shell)
+        yield Step("blocked", f"'{REMOVE}' is blocked before the shell runs it", self._blocked)
+        yield Step("edited", "arrow up brings it back; made 'ls srv/shop', it runs", self._edited)
         yield Step("exit", f"exit {STATUS}: back where it was opened, with the status and the id", self._exit)
         yield Step("denied", f"'{REMOVE}' is denied: exit {exits.DENIED}, nothing was sent", self._denied)
         yield Step("allowed", "'ls srv/shop; exit 4' runs: its own output and exit status", self._allowed)
@@ -96,11 +100,29 @@ class Script:
 
     def _shell(self) -> Seen:
         self._terminal.type("cat srv/shop/README\r")
-        lines = self._terminal.wait(
-            files.README_WORDS,
-            lambda text: files.README_WORDS in text and text.endswith(PROMPT),
-        )
+        lines = self._at_prompt(files.README_WORDS, files.README_WORDS)
         return _with(lines, "cat ", *files.README.splitlines())
+
+    def _blocked(self) -> Seen:
+        self._terminal.type(f"{REMOVE}\r")
+        lines = self._at_prompt("the notice, and a prompt without the line", "BLOCKED", files.RULE)
+        _expect((self._world.home / "srv/shop/README").is_file(), "the files are still there", lines)
+        return _with(lines, "BLOCKED", REMOVE, "Arrow up")
+
+    def _edited(self) -> Seen:
+        self._terminal.type(UP)
+        self._terminal.wait("the line, to be edited", lambda text: text.endswith(f"{PROMPT} {REMOVE}"))
+        self._terminal.type(LINE_START + 2 * KILL_WORD + "ls")
+        self._terminal.wait("the edited line", lambda text: text.endswith(f"{PROMPT} ls srv/shop"))
+        self._terminal.type("\r")
+        lines = self._at_prompt("what ls lists", "index.html")
+        return _with(lines, "ls srv/shop", "index.html")
+
+    def _at_prompt(self, what: str, *words: str) -> Seen:
+        """The screen once it shows the words and ends with an empty prompt."""
+        return self._terminal.wait(
+            what, lambda text: all(word in text for word in words) and text.endswith(PROMPT)
+        )
 
     def _exit(self) -> Seen:
         self._terminal.type(f"exit {STATUS}\r")

@@ -51,14 +51,16 @@ def things_to_try(world: World, *, plain: bool) -> str:
      {opens}
   2  That is a real shell, and it is recorded. Type:
        cat srv/shop/README
-       exit 3
-  3  You are back and see "exit 3" and the id of the recording.
+  3  A rule denies this. The shell never gets it; arrow up brings it back:
+       {REMOVE}
+     Change rm -rf to ls, press Enter, and it runs. Then: exit 3
+  4  You are back and see "exit 3" and the id of the recording.
      {again}
-  4  In a second terminal, a command that a rule denies (exit 77, nothing sent):
+  5  In a second terminal, a command that a rule denies (exit 77, nothing sent):
        {ssh} '{REMOVE}'
      and one that is let through:
        {ssh} 'ls -l srv/shop'
-  5  {leave}
+  6  {leave}
 """
 
 

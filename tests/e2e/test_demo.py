@@ -61,8 +61,8 @@ def test_auto_passes_without_any_terminal(place: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert [row["name"] for row in rows if row["ok"]] == [
-        "picker", "open", "shell", "exit", "denied", "allowed", "replay", "list", "log-out", "asciinema",
-        "secrets",
+        "picker", "open", "shell", "blocked", "edited", "exit", "denied", "allowed", "replay", "list",
+        "log-out", "asciinema", "secrets",
     ]  # fmt: skip
     assert done.stderr == ""
     assert left_behind(place) == []
