@@ -150,10 +150,9 @@ def _allows(rule: CommandRule, command: SimpleCommand, line: CommandLine) -> boo
     several statements each."""
     if command.writes or command.sets or command.does or not _all_sql(rule, command):
         return False
-    if not rule.programs and not command.program:
-        return _in_dialect(rule, command, line)
-    if not command.program:
-        return False
+    rest = replace(rule, only=None, sql=frozenset(), tables=())
+    if not rule.programs or not command.program:
+        return not rule.programs and not command.program and _parts(rest, command, line) is Match.YES
     name = basename(command.program)
     folder = command.program[: -len(name)].rstrip("/")
     plain = command.program == name or folder in TRUSTED_FOLDERS
@@ -171,7 +170,6 @@ def _allows(rule: CommandRule, command: SimpleCommand, line: CommandLine) -> boo
         command = replace(command, args=command.args[: command.args.index("--")])
     if rule.only is not None and not all(_one_of(rule.only, arg) for arg in command.args):
         return False
-    rest = replace(rule, only=None, sql=frozenset(), tables=())
     return _parts(rest, command, line) is Match.YES
 
 
