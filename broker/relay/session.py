@@ -14,6 +14,7 @@ from broker.gate.lines.piped import PipedGate
 from broker.gate.lines.programs import reads_commands
 from broker.model import exits
 from broker.model.access import Grant
+from broker.model.command import Answer
 from broker.model.errors import BartizanError, CannotRecord
 from broker.model.session import SessionRow
 from broker.model.target import Channel, Gate, OnDoubt
@@ -82,6 +83,7 @@ class Sessions:
         try:
             picture = _picture(client)
             recording = await self._recordings.open(grant, row, picture, client.env)
+            _note_command(grant, client, recording)
             try:
                 close = await self._relay(grant, row, client, recording, picture)
             except BartizanError as exc:
@@ -203,6 +205,21 @@ def tell(client: ClientSide, code: str, message: str, hint: str) -> None:
     voice = voice_of(client)
     text = f"{message}. {hint}" if hint else message
     client.write(voice.say("denied", code, text), stderr=not voice.terminal)
+
+
+def _note_command(grant: Grant, client: ClientSide, recording: SessionRecording) -> None:
+    """Keep what rules say of the command of an exec; where they warn, tell its user before it runs."""
+    said = grant.decision.judgement
+    if said is None:
+        return
+    facts = {"verdict": said.verdict.value, "rule": said.rule.name, "origin": said.rule.origin}
+    observed = [rule.name for rule in said.observed]
+    recording.event(recording.time(), "command", {**facts, "reason": said.reason, "observed": observed})
+    if said.verdict is Answer.WARN:
+        voice = voice_of(client)
+        text = f"{said.reason} (rule {said.rule.name})"
+        recording.event(recording.time(), "notice", {"text": f"WARNING {text}"})
+        client.write(voice.say("warning", "WARNING", text), stderr=not voice.terminal)
 
 
 def _picture(client: ClientSide) -> Picture:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from broker.model import exits
 from broker.model.access import AccessRequest, Decision, Grant, Verdict
-from broker.model.command import Judgement
+from broker.model.command import Answer, Judgement
 from broker.model.identity import Authenticated
 from broker.model.ids import SessionId, session_id
 from broker.model.session import SessionRow, SessionState
@@ -105,7 +105,8 @@ class SessionService:
         outcome = self._decide(who, wish)
         if isinstance(outcome, Grant):
             code, reason, rule = "session.granted", outcome.decision.reason, outcome.decision.rule
-            await self._note(who, wish, code, reason=reason, rule=rule.name, origin=rule.origin)
+            said = _said(outcome.decision)
+            await self._note(who, wish, code, reason=reason, rule=rule.name, origin=rule.origin, **said)
         else:
             await self._note(who, wish, "session.refused", reason=outcome.message, error=outcome.code)
         return outcome
@@ -134,13 +135,17 @@ class SessionService:
         return Grant(principal, target, account, wish.channel, decision, wish.reason, wish.command)
 
     def line_judge(self, grant: Grant) -> Callable[[bytes], Judgement | None]:
-        """Judges lines typed in a granted session, by the policies in force when each is typed; the hours of
-        the policies are those of the start."""
+        """Judges lines typed in a granted session, by the policies in force when each is typed. The hours of
+        a policy are those of the start, the hours of its rules those of the line."""
         request = AccessRequest(
             grant.who.principal, grant.target, grant.account, grant.channel, self._clock.now(), grant.reason,
             grant.command,
         )  # fmt: skip
-        return lambda line: self._policy.judge_line(request, line)
+
+        def judged(line: bytes) -> Judgement | None:
+            return self._policy.judge_line(replace(request, line_at=self._clock.now()), line)
+
+        return judged
 
     async def _note(self, who: Authenticated, wish: Wish, code: str, **detail: str) -> None:
         subject = f"{wish.account or ''}+{wish.target}"[:300]
@@ -226,6 +231,19 @@ class SessionService:
             live.kill(why, "bartizan", text)
 
 
+def _said(decision: Decision) -> dict[str, str]:
+    """What rules noted about a command that is let through: a warning, and those that only observe."""
+    said = decision.judgement
+    if said is None:
+        return {}
+    found = (
+        {} if said.verdict is Answer.ALLOW else {"answer": said.verdict.value, "answered_by": said.rule.name}
+    )
+    if said.observed:
+        found["observed"] = " ".join(rule.name for rule in said.observed)
+    return found
+
+
 def unknown(name: str) -> Refusal:
     """One answer for a target that does not exist and one that this user may not see."""
     return Refusal(
@@ -237,7 +255,8 @@ def refusal(decision: Decision) -> Refusal:
     """A decision against, in words: the reason, then the rule and where it stands."""
     if decision.verdict is Verdict.NEED_REASON:
         hint = "set LC_BARTIZAN_REASON (ssh -o SetEnv=LC_BARTIZAN_REASON=...) or use a terminal"
-        return Refusal("E-REASON", "a reason is needed here", exits.USAGE, hint)
+        text = "a reason is needed here" if decision.approval is None else decision.reason
+        return Refusal("E-REASON", text, exits.USAGE, hint)
     rule = decision.rule
     where = f" (rule {rule.name}, {rule.origin})" if rule.origin else ""
     return Refusal("E-DENIED", f"{decision.reason}{where}", exits.DENIED)

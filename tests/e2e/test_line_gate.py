@@ -30,6 +30,13 @@ policies:
       - name: no-touch
         deny: {program: touch}
         reason: touch is not for this host
+      - name: careful
+        warn: {program: date}
+        reason: The clock is not ours.
+        channels: exec
+      - name: watched
+        deny: {program: date}
+        observe: true
 """
 
 
@@ -133,3 +140,20 @@ def test_rules_for_lines_refuse_a_shell_that_cannot_be_gated(
     done = gated.client(f"{name}+lab", user_key).run(input=b"echo one\n")
     assert done.returncode == 77
     assert b"has rules for command lines, and none are read here (gate is off)" in done.stderr
+
+
+def test_a_single_command_that_a_rule_warns_of_runs_and_is_noted(
+    gated: Broker, user_key: KeyPair, accounts: Accounts
+) -> None:
+    name = accounts.add("bash", shell=SHELLS["bash"]).name
+    done = gated.client(f"{name}+lab", user_key).run("date -d 2001-02-03 +%Y; echo ran")
+    assert (done.returncode, done.stdout.split()) == (0, [b"2001", b"ran"])
+    assert done.stderr == b"bartizan: [WARNING] The clock is not ours. (rule careful)\n"
+    (path,) = gated.data.rglob("*.events")
+    (kept,) = [event for event in map(json.loads, path.open()) if event["kind"] == "command"]
+    assert (kept["verdict"], kept["rule"], kept["origin"]) == ("warn", "careful", "lab.yaml:13")
+    assert kept["observed"] == ["watched"]
+    on_terminal = gated.client(f"{name}+lab", user_key).pty("date -d 2001-02-03 +%Y")
+    on_terminal.expect(r"WARNING  The clock is not ours\. \(rule careful\)")
+    on_terminal.expect(r"2001")
+    assert on_terminal.wait() == 0

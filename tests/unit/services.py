@@ -88,6 +88,11 @@ class Services:
             self.clock,
         )
 
+    def reload(self, policy: Engine) -> None:
+        """Other policies, as after a reload."""
+        self.policy = policy
+        self.catalog.reload()
+
     def lose_the_store(self) -> None:
         """From now on nothing can be written."""
         self.store.fail_with = Unavailable("the disk is full")

@@ -14,6 +14,7 @@ from broker.model.ids import SessionId
 from broker.model.session import SessionState
 from broker.model.target import Channel
 from broker.services.sessions import Refusal, Wish, unknown
+from tests.unit.policies import engine, policy
 from tests.unit.rows import NOW, WEB1
 from tests.unit.services import Live, Services
 
@@ -58,6 +59,46 @@ async def test_the_decision_is_noted_with_its_rule_before_it_is_given(services: 
         "origin": event.detail["origin"],
     }
     assert str(event.detail["origin"]).startswith("p.yaml:")
+
+
+async def test_what_rules_note_about_a_command_that_runs_is_noted_with_the_grant(
+    services: Services, tmp_path: Path
+) -> None:
+    rules = "[{name: w, warn: {program: date}}, {name: o, deny: {program: date}, observe: true}]"
+    services.reload(engine(tmp_path, policy(targets="{names: web1}", commands=rules)))
+    exec_ = replace(SHELL, channel=Channel.EXEC)
+    assert isinstance(await decide(services, "anne", replace(exec_, command=b"date")), Grant)
+    assert isinstance(await decide(services, "anne", replace(exec_, command=b"ls")), Grant)
+    dated, listed = services.noted()
+    assert {key: dated.detail.get(key) for key in ("answer", "answered_by", "observed")} == {
+        "answer": "warn",
+        "answered_by": "w",
+        "observed": "o",
+    }
+    assert not listed.detail.keys() & {"answer", "answered_by", "observed"}
+
+
+async def test_a_line_is_judged_at_the_moment_it_is_typed(services: Services, tmp_path: Path) -> None:
+    """NOW is a Friday; the rule is about Saturdays, the policy was open on Friday only."""
+    rules = "[{deny: {program: date}, when: {days: sat}}]"
+    services.reload(engine(tmp_path, policy(targets="{names: web1}", when="{days: fri}", commands=rules)))
+    grant = await decide(services, "anne", SHELL)
+    assert isinstance(grant, Grant)
+    judge = services.sessions.line_judge(grant)
+    answers = []
+    for _ in range(2):
+        said = judge(b"date")
+        answers.append(said and said.verdict.value)
+        services.clock.at += 24 * 3600 * 1_000_000
+    assert answers == ["allow", "deny"]
+
+
+async def test_a_ticket_that_is_missing_is_named(services: Services, tmp_path: Path) -> None:
+    asking = "{open: {from: {groups: dba}, ticket: 'INC-[0-9]+'}}"
+    services.reload(engine(tmp_path, policy(targets="{names: web1}", approval=asking)))
+    refused = await decide(services, "anne", SHELL)
+    assert isinstance(refused, Refusal)
+    assert (refused.code, refused.message) == ("E-REASON", "ops asks for a ticket that fits INC-[0-9]+")
 
 
 async def test_without_an_account_it_is_the_default_of_the_target(services: Services) -> None:
