@@ -12,6 +12,7 @@ import click
 from broker.commands.config import load_all
 from broker.commands.context import Context
 from broker.commands.reading import as_lines, reading
+from broker.commands.replay import replay
 from broker.config import load_config
 from broker.gate.rules import judge_line
 from broker.model import exits
@@ -34,7 +35,10 @@ class Unknown(Invalid):
 
 @click.group()
 def policy() -> None:
-    """Check and explain the policies."""
+    """Check, explain and try out the policies."""
+
+
+policy.add_command(replay)
 
 
 @policy.command()
