@@ -164,7 +164,10 @@ def _opening(case: CaseEntry, where: str, engine: Engine) -> Iterator[Outcome]:
     asked = f"{case.channel} as {request.account}"
     decision = engine.decide(request)
     if case.channel is Channel.EXEC:
-        decision = engine.access(request.principal, request.target, request.account, request.at)[case.channel]
+        answers = engine.access(
+            request.principal, request.target, request.account, request.at, request.reason
+        )
+        decision = answers[case.channel]
     said = _Said(decision.verdict.value, decision.rule, decision.reason, decision.approval)
     if case.opens is not None:
         yield Outcome(where, asked, case.opens, said.word, said.rule, said.reason)
