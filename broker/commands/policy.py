@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -11,6 +12,7 @@ import click
 from broker.commands.config import load_all
 from broker.commands.context import Context
 from broker.commands.reading import as_lines, reading
+from broker.commands.replay import replay
 from broker.config import load_config
 from broker.gate.rules import judge_line
 from broker.model import exits
@@ -33,7 +35,10 @@ class Unknown(Invalid):
 
 @click.group()
 def policy() -> None:
-    """Check and explain the policies."""
+    """Check, explain and try out the policies."""
+
+
+policy.add_command(replay)
 
 
 @policy.command()
@@ -63,6 +68,7 @@ def check(context: Context, path: Path | None, json_out: bool) -> None:
 @click.option("--groups", help="Groups of the user, comma separated, instead of the stored ones.")
 @click.option("--agent", is_flag=True, help="With --groups: the user is an agent.")
 @click.option("--reason", default="", help="The reason the user would give.")
+@click.option("--at", type=click.DateTime(["%Y-%m-%d %H:%M"]), help="A moment in UTC instead of now.")
 @click.option("--json", "json_out", is_flag=True, help="One JSON object on standard output.")
 @click.pass_obj
 def explain_command(
@@ -75,9 +81,20 @@ def explain_command(
     groups: str | None,
     agent: bool,
     reason: str,
+    at: datetime | None,
     json_out: bool,
 ) -> None:
-    """Say what would be decided now if USER opened TARGET, or ran COMMAND on it, and why."""
+    """Say what would be decided if USER opened TARGET, or ran COMMAND on it, and why.
+
+    Told are the rule with file and line, who would be asked to approve, and of COMMAND each program that it
+    would run. With --channel shell it is a line typed in a session.
+
+    \b
+    Examples:
+      bartizan policy explain alice web-1
+      bartizan policy explain alice web-1 'sudo systemctl restart app'
+      bartizan policy explain alice web-1 --channel shell --at '2026-11-27 15:00' 'rm -r /srv/x'
+    """
     _, targets, policies = load_all(context.config_path)
     chosen = _target(target, targets)
     request = AccessRequest(
@@ -85,7 +102,7 @@ def explain_command(
         target=chosen,
         account=account or chosen.accounts[0],
         channel=Channel(channel) if channel else Channel.EXEC if command else Channel.SHELL,
-        at=time.time_ns() // 1000,
+        at=time.time_ns() // 1000 if at is None else int(at.replace(tzinfo=UTC).timestamp()) * 1_000_000,
         reason=reason,
         command=" ".join(command).encode("utf-8", "surrogateescape") if command else None,
     )
@@ -107,7 +124,9 @@ def explain_command(
 def test_command(context: Context, path: Path, json_out: bool) -> None:
     """Ask the policies that PATH names, and compare with the answers it expects.
 
-    Exit status 1 if one differs.
+    Exit status 1 if one differs. The cases are described in docs/policies.md.
+
+    Example: bartizan policy test cases/production-shell.yaml
     """
     outcomes = run_cases(path, judge_line)
     failed = [outcome for outcome in outcomes if not outcome.passed]
@@ -115,7 +134,8 @@ def test_command(context: Context, path: Path, json_out: bool) -> None:
         click.echo(json.dumps({"v": 1, "ok": not failed, "cases": [_outcome(one) for one in outcomes]}))
     else:
         for one in failed:
-            click.echo(f"{one.where}: {one.asked!r}: expected {one.expected}, got {_said(one)}")
+            by = f" by {one.rule.name} ({one.reason})"
+            click.echo(f"{one.where}: {one.asked!r}: expected {one.expected}, got {one.got}{by}")
         right = len(outcomes) - len(failed)
         word = "failed" if failed else "ok"
         click.echo(f"{word}  {path}: {right} of {len(outcomes)} as expected")
@@ -123,19 +143,14 @@ def test_command(context: Context, path: Path, json_out: bool) -> None:
         raise SystemExit(1)
 
 
-def _said(one: Outcome) -> str:
-    said = one.decision
-    return f"{said.verdict.value} by {said.rule.name} ({said.reason})"
-
-
 def _outcome(one: Outcome) -> dict[str, object]:
     return {
         "where": one.where,
         "asked": one.asked,
         "expected": one.expected,
-        "got": one.decision.verdict.value,
-        "rule": {"name": one.decision.rule.name, "origin": one.decision.rule.origin},
-        "reason": one.decision.reason,
+        "got": one.got,
+        "rule": {"name": one.rule.name, "origin": one.rule.origin},
+        "reason": one.reason,
         "ok": one.passed,
     }
 

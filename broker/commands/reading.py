@@ -47,10 +47,10 @@ def as_lines(read: dict[str, object]) -> list[str]:
     lines = []
     said = read["answer"]
     if isinstance(said, dict):
-        lines += [f"line:     {said['verdict'].upper()} by {_place(said)}: {said['reason']}"]
+        lines += ["line:", f"  {said['verdict'].upper():7} by {_place(said)}: {said['reason']}"]
         if said["approval"] is not None:
             lines.append(f"  decides {said['approval']['text']}")
-        lines += [f"  observed by {_place(rule)}: runs all the same" for rule in said["observed"]]
+        lines += [f"  seen    by {_place(rule)}, which only observes" for rule in said["observed"]]
     lines.append("would run:")
     commands = read["commands"]
     assert isinstance(commands, list), "made by reading"

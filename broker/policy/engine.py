@@ -60,12 +60,14 @@ class Engine:
         except Exception as error:
             return _failed(error)
 
-    def access(self, principal: Principal, target: Target, account: str, at: int) -> dict[Channel, Decision]:
-        """What each channel would answer, for lists. Exec: whether any command could be run at all;
-        NEED_REASON where a reason is asked for. Never raises."""
+    def access(
+        self, principal: Principal, target: Target, account: str, at: int, reason: str = ""
+    ) -> dict[Channel, Decision]:
+        """What each channel would answer, for lists. Exec: whether any command could be run at all. Never
+        raises."""
         try:
             naming = self._naming(principal, target)
-            asked = AccessRequest(principal, target, account, Channel.SHELL, at)
+            asked = AccessRequest(principal, target, account, Channel.SHELL, at, reason)
             return {
                 channel: self._answer(naming, replace(asked, channel=channel), judged=False)
                 for channel in Channel

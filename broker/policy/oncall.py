@@ -32,6 +32,10 @@ class DutyEntry(Section):
     users: People = ()
     groups: People = ()
 
+    @property
+    def members(self) -> Members:
+        return frozenset(self.users), frozenset(self.groups)
+
 
 class DutyFile(Section):
     """The file as written."""
@@ -48,7 +52,7 @@ def read_duty(path: Path) -> dict[str, Members]:
     file = validated(document, DutyFile, problems) if document is not None else None
     problems.refuse_if_any()
     assert file is not None, "a problem would have been told"
-    return {name: (frozenset(duty.users), frozenset(duty.groups)) for name, duty in file.on_call.items()}
+    return {name: duty.members for name, duty in file.on_call.items()}
 
 
 class DutyRoster:

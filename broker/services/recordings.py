@@ -151,11 +151,11 @@ class RecordingService:
         return closed.cast_size
 
     def folder_of(self, row: SessionRow) -> Path:
-        return self._folder / time.strftime("%Y/%m/%d", time.gmtime(row.started_at / 1_000_000))
+        return recording_path(self._folder, row, "cast").parent
 
     def path(self, row: SessionRow, part: str) -> Path:
         """File of a recording; `part` is `cast` or `events`."""
-        return self.folder_of(row) / f"{row.id}.{part}"
+        return recording_path(self._folder, row, part)
 
     def salvage(self, store: SessionStore) -> int:
         """Close what a broker that died left open, in the files and in the store; how many sessions.
@@ -181,6 +181,12 @@ class RecordingService:
     async def stop(self) -> None:
         """Write all that is pending and end the pump."""
         await asyncio.to_thread(self._pump.stop)
+
+
+def recording_path(folder: Path, row: SessionRow, part: str) -> Path:
+    """Where a part of a recording lies below the folder of all of them."""
+    day = time.strftime("%Y/%m/%d", time.gmtime(row.started_at / 1_000_000))
+    return folder / day / f"{row.id}.{part}"
 
 
 def _words(exc: BaseException) -> str:

@@ -157,3 +157,31 @@ def test_a_single_command_that_a_rule_warns_of_runs_and_is_noted(
     on_terminal.expect(r"WARNING  The clock is not ours\. \(rule careful\)")
     on_terminal.expect(r"2001")
     assert on_terminal.wait() == 0
+
+
+def test_changed_policies_are_asked_about_what_was_really_typed(
+    gated: Broker, enter: Callable[[str], Pty], accounts: Accounts, user_key: KeyPair
+) -> None:
+    terminal = enter("bash")
+    terminal.send(b"echo o'ne'\r")
+    terminal.expect(r"[\r\n]one\r")
+    terminal.send(b"touch z-file\r")
+    terminal.expect(r"Nothing sent")
+    terminal.expect(r"target\$ ")
+    terminal.send(b"exit\r")
+    terminal.wait()
+    name = accounts.add("bash", shell=SHELLS["bash"]).name
+    gated.client(f"{name}+lab", user_key).run("echo two")
+    changed = POLICY.replace("touch", "echo").replace("no-touch", "no-echo")
+    (gated.place / "changed.yaml").write_text(changed)
+    done = gated.cli("policy", "replay", "--against", "changed.yaml", check=False)
+    assert done.returncode == 1
+    rows = [row.split("\t") for row in done.stdout.splitlines()]
+    assert [(row[4], row[5], row[6], row[8], row[9]) for row in rows] == [
+        ("line", "allow", "deny", "changed.yaml:10", "echo o'ne'"),
+        ("line", "deny", "allow", "changed.yaml:3", "touch z-file"),
+        ("command", "allow", "deny", "changed.yaml:10", "echo two"),
+    ]
+    same = gated.cli("policy", "replay", "--against", "policies")
+    assert same.stdout == ""
+    assert "0 of 3 lines, 0 of 1 commands and 0 of 1 sessions" in same.stderr

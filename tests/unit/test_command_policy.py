@@ -103,6 +103,65 @@ def test_explain_a_shell_another_account_and_given_groups(context: Context) -> N
     assert "to this user the target does not exist" in hidden.output
 
 
+def test_explain_tells_the_answer_who_decides_and_what_only_observes(context: Context) -> None:
+    rules = (
+        "[{name: r, hold: {program: reboot}, approval: {from: {on_call: dba}, within: 15m}},"
+        " {name: o, warn: {program: reboot}, observe: true},"
+        " {name: f, confirm: {program: reboot}, channels: shell, when: {days: fri}}]"
+    )
+    folder = context.config_path.parent
+    (folder / "policies" / "p.yaml").write_text("version: 1\npolicies:\n" + text.policy(commands=rules))
+    (folder / "on-call.yaml").write_text("on_call: {dba: {users: carol}}\n")
+    asked = run(policy, context, "explain", "alice", "stg-web-1", "sudo reboot; ls")
+    assert asked.output.splitlines() == [
+        "NEED-APPROVAL  alice -> deploy+stg-web-1  exec",
+        "  rule    r (p.yaml:8)",
+        "  reason  reboot needs approval here",
+        "  decides 1 of carol (on call: dba), within 15 min",
+        "policies:",
+        "  allow ops (p.yaml:3): fits the request",
+        "line:",
+        "  HOLD    by r (p.yaml:8): reboot needs approval here",
+        "  decides 1 of carol (on call: dba)",
+        "  seen    by o (p.yaml:8), which only observes",
+        "would run:",
+        "  sudo reboot",
+        "      allow   ops (p.yaml:3): no rule is against it",
+        "  reboot",
+        "      hold    r (p.yaml:8): reboot needs approval here",
+        "  ls",
+        "      allow   ops (p.yaml:3): no rule is against it",
+    ]
+    friday = ("--channel", "shell", "--at", "2026-11-27 12:00", "--json")
+    only_friday = "[{name: f, confirm: {program: reboot}, channels: shell, when: {days: fri}}]"
+    (folder / "policies" / "p.yaml").write_text("version: 1\npolicies:\n" + text.policy(commands=only_friday))
+    line = json.loads(run(policy, context, "explain", *friday, "alice", "stg-web-1", "reboot").output)["line"]
+    assert (line["answer"]["verdict"], line["answer"]["rule"], line["answer"]["doubt"]) == (
+        "confirm",
+        "f",
+        False,
+    )
+    assert line["commands"][0]["rules"][0]["origin"] == "p.yaml:8"
+    monday = ("--channel", "shell", "--at", "2026-11-23 12:00", "--json")
+    line = json.loads(run(policy, context, "explain", *monday, "alice", "stg-web-1", "reboot").output)["line"]
+    assert line["answer"]["verdict"] == "allow"
+
+
+def test_an_on_call_list_that_is_not_there_is_told_with_the_policies(context: Context) -> None:
+    folder = context.config_path.parent
+    asking = "{open: {from: {on_call: dba}}}"
+    (folder / "policies" / "p.yaml").write_text("version: 1\npolicies:\n" + text.policy(approval=asking))
+    assert "p.yaml:8: policies[0].approval.open: there is no on-call list 'dba'" in str(
+        run(config, context, "check").exception
+    )
+    (folder / "on-call.yaml").write_text("on_call: {dba: {user: carol}}\n")
+    assert "on-call.yaml:1: on_call.dba.user: unknown key" in str(run(config, context, "check").exception)
+    (folder / "on-call.yaml").write_text("on_call: {dba: {users: carol}}\n")
+    assert run(config, context, "check").exit_code == 0
+    context.config_path.write_text("targets: targets\npolicies: policies\non_call: none.yaml\n")
+    assert "none.yaml: no such file" in str(run(config, context, "check").exception)
+
+
 @pytest.mark.parametrize(("user", "target"), [("zoe", "stg-web-1"), ("alice", "nothing")])
 def test_explain_does_not_guess_who_or_what(context: Context, user: str, target: str) -> None:
     error = run(policy, context, "explain", user, target).exception

@@ -13,7 +13,10 @@ from broker.config import load_config, load_targets
 from broker.config.schema import Config
 from broker.config.targets import TargetEntry, TargetFile
 from broker.config.validate import fields_of, sections_of
+from broker.gate.rules import judge_line
+from broker.policy.cases import CaseFile, run_cases
 from broker.policy.loader import load_policies
+from broker.policy.oncall import DutyRoster
 from broker.policy.schema import PolicyFile
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -56,6 +59,7 @@ def example(page: str, heading: str) -> str:
         ("configuration.md", "bartizan.yaml", set(keys(Config))),
         ("configuration.md", "targets/*.yaml", {"targets", *keys(TargetEntry)}),
         ("policies.md", "Keys", set(keys(PolicyFile))),
+        ("policies.md", "Expectations", set(keys(CaseFile))),
     ],
 )
 def test_every_key_is_documented_and_every_documented_key_exists(
@@ -80,6 +84,26 @@ def test_documented_defaults_are_the_defaults(tmp_path: Path) -> None:
         section, _, name = key.rpartition(".")
         path.write_text(f"{section}:\n  {name}: {rows[key]}\n" if section else f"{name}: {rows[key]}\n")
         assert load_config(path) == plain, key
+
+
+def test_the_examples_of_approvals_and_cases_hold(tmp_path: Path) -> None:
+    text = (DOCS / "policies.md").read_text()
+    blocks = re.findall(r"```yaml\n(.*?)```", text, flags=re.DOTALL)
+    (duty,) = (block for block in blocks if block.startswith("on_call:"))
+    (tmp_path / "on-call.yaml").write_text(duty)
+    (tmp_path / "p").mkdir()
+    (tmp_path / "p" / "one.yaml").write_text(example("policies.md", "Approvals"))
+    (one,) = load_policies(tmp_path / "p", on_call=DutyRoster(tmp_path / "on-call.yaml")).policies
+    assert one.break_glass is not None
+    (scoped,) = (block for block in blocks if block.startswith("    commands:"))
+    head = example("policies.md", "").split("    commands:")[0]
+    (tmp_path / "p" / "one.yaml").write_text(head + scoped)
+    assert load_policies(tmp_path / "p").policies[0].scopes[0].window is not None
+    (tmp_path / "cases.yaml").write_text(example("policies.md", "Expectations"))
+    sample = DOCS.parent / "sample_policies" / "production-shell.yaml"
+    (tmp_path / sample.name).write_bytes(sample.read_bytes())
+    outcomes = run_cases(tmp_path / "cases.yaml", judge_line)
+    assert [one for one in outcomes if not one.passed] == []
 
 
 def test_the_examples_load(tmp_path: Path) -> None:

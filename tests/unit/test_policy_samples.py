@@ -17,7 +17,7 @@ from tests.unit.policies import ALICE, BOT, LAB, PROD, STG, ask, at
 
 SAMPLES = Path(__file__).parents[2] / "sample_policies"
 ERIN, DAN = Principal("erin"), Principal("dan", groups=frozenset({"dev"}))
-ALLOW, DENY, NEED = Verdict.ALLOW, Verdict.DENY, Verdict.NEED_REASON
+ALLOW, DENY, NEED, HELD = Verdict.ALLOW, Verdict.DENY, Verdict.NEED_REASON, Verdict.NEED_APPROVAL
 EXEC = Channel.EXEC
 
 
@@ -37,8 +37,8 @@ EXPECTED = [
     ("production-shell.yaml", ask(DAN, PROD, reason="INC-1"), DENY),
     ("production-shell.yaml", run("uptime"), ALLOW),
     ("production-shell.yaml", run("rm -f -r /srv"), DENY),
-    ("production-shell.yaml", run("sudo /sbin/reboot"), DENY),
-    ("production-shell.yaml", run("rm $FLAGS /srv"), DENY),
+    ("production-shell.yaml", run("sudo /sbin/reboot"), HELD),
+    ("production-shell.yaml", run("rm $FLAGS /srv"), HELD),
     ("contractor.yaml", ask(ERIN, reason="ticket 7"), ALLOW),
     ("contractor.yaml", ask(ERIN, reason="ticket 7", moment=at("2027-01-01 00:00", "Europe/Berlin")), DENY),
     ("contractor.yaml", ask(ERIN), NEED),
@@ -72,12 +72,12 @@ def test_the_samples_decide_as_they_say(name: str, asked: AccessRequest, verdict
 def test_the_expectations_of_the_samples_hold(path: Path) -> None:
     outcomes = run_cases(path, judge_line)
     assert outcomes
-    assert [(one.asked, one.decision.reason) for one in outcomes if not one.passed] == []
+    assert [(one.asked, one.got, one.reason) for one in outcomes if not one.passed] == []
 
 
 def test_every_sample_has_expectations_a_comment_and_a_row_in_the_readme() -> None:
     names = {path.name for path in SAMPLES.glob("*.yaml")}
-    assert names == {name for name, _, _ in EXPECTED} | {"read-only-database.yaml"}
+    assert {name for name, _, _ in EXPECTED} < names
     assert names == {path.name for path in (SAMPLES / "cases").glob("*.yaml")}
     readme = (SAMPLES / "README.md").read_text()
     for name in names:
@@ -86,4 +86,4 @@ def test_every_sample_has_expectations_a_comment_and_a_row_in_the_readme() -> No
 
 
 def test_the_samples_load_together() -> None:
-    assert len(load_policies(SAMPLES).policies) == 7
+    assert len(load_policies(SAMPLES).policies) == 11

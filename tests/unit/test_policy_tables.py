@@ -16,7 +16,9 @@ from broker.model.access import Decision, Rule, Verdict
 from broker.model.approval import ApprovalTerms, Panel
 from broker.model.command import Answer, CommandRule, CommandRules, Judgement
 from broker.model.target import Channel
-from tests.unit.policies import ask, engine, policy
+from broker.policy.engine import Engine
+from broker.policy.loader import PolicySet
+from tests.unit.policies import ask, engine, load, policy
 
 PAGE = Path(__file__).parents[2] / "docs" / "policies.md"
 POLICY = Rule("p", "p.yaml:1")
@@ -209,3 +211,66 @@ def test_a_hold_that_names_nobody_denies() -> None:
     assert (said.verdict, said.approval) == (Answer.DENY, None)
     both = CommandRules(POLICY, (*nobody.rules, rule(Answer.HOLD, "a")), Answer.ALLOW)
     assert judge_line(both, b"a").verdict is Answer.DENY
+
+
+# ------------------------------------------------------------ whatever the policies
+
+LINE_RULES = st.sampled_from(
+    [
+        "{deny: {program: rm}}",
+        "{confirm: {program: rm}, channels: shell}",
+        "{warn: {program: df}}",
+        "{hold: {program: rm}, approval: {from: {groups: sec}}}",
+        "{hold: {program: df}, approval: {from: {users: [alice, bob]}}}",
+        "{deny: {regex: x}, observe: true}",
+        "{deny: {program: df}, when: {days: sun}}",
+    ]
+)
+GRANTING = st.fixed_dictionaries(
+    {
+        "channels": st.just("[shell, exec]"),
+        "reason": st.sampled_from([None, "required"]),
+        "approval": st.sampled_from(
+            [
+                None,
+                "{lines: {from: {groups: dba}}}",
+                "{open: {from: {groups: dba}, within: 5m}, lines: {from: {on_call: x, groups: sec}}}",
+                "{open: {from: {groups: dba}, needed: 2, reason: required}, lines: {from: {users: bob}}}",
+            ]
+        ),
+        "commands": st.lists(LINE_RULES, min_size=1, max_size=3).map(lambda rules_: f"[{', '.join(rules_)}]"),
+    }
+)
+STRICTER = [Verdict.ALLOW, Verdict.NEED_APPROVAL, Verdict.NEED_REASON, Verdict.DENY]
+"""A request that lacks a reason is told so before anybody is asked."""
+
+
+@given(st.lists(GRANTING, min_size=2, max_size=4), LINES, st.sampled_from(["", "INC-1"]))
+def test_policies_together_are_as_strict_as_the_strictest_in_any_order(
+    tmp_path_factory: pytest.TempPathFactory, granting: list[dict[str, str | None]], line: bytes, reason: str
+) -> None:
+    folder = tmp_path_factory.getbasetemp() / "together"
+    folder.mkdir(exist_ok=True)
+    texts = [policy(**{"name": f"p{number}", **keys}) for number, keys in enumerate(granting)]
+    typed, single = ask(reason=reason), ask(channel=Channel.EXEC, reason=reason, command=line)
+    policies = load(folder, *texts).policies
+    together, turned = (Engine(PolicySet(ordered), judge_line) for ordered in (policies, policies[::-1]))
+    each = [Engine(PolicySet((one,)), judge_line) for one in policies]
+    for asked in (typed, single):
+        one, other = together.decide(asked), turned.decide(asked)
+        assert (one.verdict, one.approval, one.limits) == (other.verdict, other.approval, other.limits)
+        for alone in each:
+            assert STRICTER.index(one.verdict) >= STRICTER.index(alone.decide(asked).verdict)
+    said, back = together.judge_line(typed, line), turned.judge_line(typed, line)
+    assert said is not None
+    assert back is not None
+    assert (said.verdict, said.approval) == (back.verdict, back.approval)
+    assert (said.approval is not None) == (said.verdict is Answer.HOLD)
+    for alone in each:
+        alone_said = alone.judge_line(typed, line)
+        assert alone_said is not None
+        assert strictness(said) >= strictness(alone_said)
+        if said.verdict is alone_said.verdict is Answer.HOLD:
+            assert alone_said.approval is not None
+            assert said.approval is not None
+            assert set(alone_said.approval.panels) <= set(said.approval.panels)
