@@ -269,8 +269,9 @@ class GatedLines:
         note = RecordEvent("notice", {"text": f"{word} {text}"})
         if refused.overlay:
             return [note, *self._over_screen(self._voice.overlay(glyph, word, text, self._gate.cols), t)]
-        data = self._voice.blocked(glyph, word, text, shown(refused.line), self._gate.cols)
-        return [note, *self._show(data + (refused.repaint or b""))]
+        stands = refused.above is not None
+        data = self._voice.blocked(glyph, word, text, shown(refused.line), self._gate.cols, stands)
+        return [note, *self._show((refused.above or b"") + data + (refused.repaint or b""))]
 
     def _warned(self, warned: Warned, t: int) -> list[Action]:
         text = f"{because(warned.ruling)}."

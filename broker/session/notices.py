@@ -38,9 +38,13 @@ class Voice:
         """A notice as text: the state by a glyph and in words, so that either is enough."""
         return f"{GLYPHS[glyph][0 if self.utf8 else 1]} {word}  {inert(text)}"
 
-    def blocked(self, glyph: str, word: str, text: str, line: str, cols: int = 80) -> bytes:
-        """A line that was not sent, in place of the cursor's row; what follows begins on an empty row."""
-        again = [f"{INDENT}{line}", f"{INDENT}Arrow up brings it back to edit."] if line else []
+    def blocked(
+        self, glyph: str, word: str, text: str, line: str, cols: int = 80, stands: bool = False
+    ) -> bytes:
+        """A line that was not sent, in place of the cursor's row; what follows begins on an empty row.
+        `stands`: the line itself is seen above."""
+        again = [] if stands or not line else [f"{INDENT}{line}"]
+        again += wrapped(f"{INDENT}Arrow up brings it back to edit.", cols) if line else []
         rows = wrapped(self.words(glyph, word, text), cols) + again
         return self.encoded("\r\x1b[0m\x1b[K" + "".join(f"{row}\r\n" for row in rows))
 

@@ -113,7 +113,7 @@ class Conversation:
                     self.facts.append(doing)
                 case Refused():
                     self.refused.append(doing)
-                    notice = b"\r\x1b[K# BLOCKED\r\n" + (doing.repaint or b"")
+                    notice = (doing.above or b"") + b"\r\x1b[K# BLOCKED\r\n" + (doing.repaint or b"")
                     self.shown += notice
                     if not doing.overlay:
                         self.gate.shown(notice)

@@ -129,6 +129,7 @@ def test_what_cannot_be_shown_exactly_is_not_held_but_refused() -> None:
     talk = hooked()
     talk.say("x\r").mark("L", 1, "$'hold \\xff'")
     assert verdict(talk) == "n"
+    talk.mark("B", 1).mark("N", 1)
     assert talk.refused[0].ruling.word is Word.DENY
 
 

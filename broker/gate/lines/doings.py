@@ -54,12 +54,15 @@ class Refused:
 
     `repaint`: bytes that bring back the row under the notice; None: the shell draws it itself.
     `overlay`: a full-screen program has the screen, so the last row alone is used for a while.
+    `above`: bytes that draw the line again over the notice, empty where it still stands there; None: it
+    cannot be drawn, so the notice names it.
     """
 
     ruling: Ruling
     line: str
     repaint: bytes | None
     overlay: bool = False
+    above: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

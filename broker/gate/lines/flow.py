@@ -201,11 +201,11 @@ class Flow:
         if ruling.word is Word.WARN:
             self.out.append(Warned(ruling, line, picture.spot(self.view.sync())))
 
-    def refuse(self, ruling: Ruling, line: str, repaint: bytes | None, overlay: bool = False) -> None:
+    def refuse(self, refused: Refused) -> None:
         """Tell the user; the next arrow up types the line again."""
-        if not overlay:
-            self.bring_back(line)
-        self.out.append(Refused(ruling, line, repaint, overlay))
+        if not refused.overlay:
+            self.bring_back(refused.line)
+        self.out.append(refused)
 
     def bring_back(self, line: str) -> None:
         """The next arrow up types this line, which did not run."""

@@ -196,6 +196,8 @@ class LineGate:
             self._reporting.unreported(wait.key, t)
         elif wait.why in (Why.PONG, Why.ACK):
             self._reporting.lost("the shell did not answer")
+        elif wait.why is Why.ANSWER:
+            self._reporting.answered()
         elif wait.why is Why.SETTLE and wait.key is not None:
             self._watching.settled(wait.key, t)
         elif wait.why is Why.KILL:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from broker.gate.lines.doings import Spot
@@ -9,6 +10,7 @@ from recorder.screen import Screen
 from recorder.screen.sgr import sgr
 
 MAX_ROWS = 60
+_DIGITS = re.compile(r"\d")
 _GHOST_COLOURS = frozenset({8, *range(236, 250)})
 
 
@@ -197,17 +199,43 @@ def repaint(screen: Screen) -> bytes:
 
 def repaint_line(screen: Screen) -> bytes:
     """As `repaint`, with all the rows that the line is wrapped over."""
-    cursor, rows = screen.cursor, _joined_rows(screen)
-    drawn = b"".join(_painted(screen, y, whole=y != rows[-1]) for y in rows)
+    cursor, drawn = screen.cursor, line_rows(screen)
     if cursor.wraps:
         return drawn
-    up = rows[-1] - cursor.y
+    up = _joined_rows(screen)[-1] - cursor.y
     return drawn + (f"\x1b[{up}A" if up else "").encode() + f"\r{_right(cursor.x)}".encode()
+
+
+def line_rows(screen: Screen) -> bytes:
+    """Bytes that draw the rows of the line at the cursor again, which then stands behind them."""
+    rows = _joined_rows(screen)
+    return b"".join(_painted(screen, y, whole=y != rows[-1]) for y in rows)
+
+
+def rows_above(screen: Screen) -> int:
+    """How many rows of the line at the cursor are above it."""
+    return screen.cursor.y - _joined_rows(screen)[0]
 
 
 def last_row(screen: Screen) -> bytes:
     """Bytes that draw the last row again, wherever the cursor is."""
     return f"\x1b7\x1b[{screen.rows};1H\x1b[0m\x1b[2K".encode() + _painted(screen, screen.rows - 1) + b"\x1b8"
+
+
+def over_prompt(screen: Screen, output: bytes) -> bytes:
+    """Bytes that show `output`, which ends in a prompt, in place of the prompt at whose end the cursor is:
+    with as many rows as look alike, but for digits (a clock, a counter)."""
+    fresh = Screen(screen.cols, screen.rows)
+    fresh.feed(output)
+    y, last, up = screen.cursor.y, fresh.cursor.y, 0
+    while up < min(y, last) and _alike(screen, y - up - 1, fresh, last - up - 1):
+        up += 1
+    return (f"\x1b[{up}A" if up else "").encode() + b"\r\x1b[0m\x1b[J" + output
+
+
+def _alike(screen: Screen, y: int, other: Screen, other_y: int) -> bool:
+    shape = [_DIGITS.sub("0", "".join(one.columns(row))) for one, row in ((screen, y), (other, other_y))]
+    return shape[0].rstrip() == shape[1].rstrip()
 
 
 def _right(columns: int) -> str:

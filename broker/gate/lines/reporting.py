@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from broker.gate.lines import picture
 from broker.gate.lines.boot import ANSWER_LATEST, PROMPT_LATEST, PROMPT_QUIET, PROMPT_SHOWN_QUIET, Boot, Step
+from broker.gate.lines.doings import Refused
 from broker.gate.lines.flow import MS, QUIET, SETTLE_LATEST, Flow, Place, Wait, Why
 from broker.gate.lines.holding import Holding
 from broker.gate.lines.keys import Key, Kind
 from broker.gate.lines.marks import Mark, unquoted
+from broker.gate.lines.refusing import Refusing
 from broker.gate.lines.ruling import ALLOWED, Candidate, Ruling, Source, Word, doubted
 from broker.gate.lines.typing import Typing, readings
 
@@ -34,6 +37,8 @@ class Reporting:
     def __init__(self, flow: Flow, holding: Holding) -> None:
         self._flow, self._holding = flow, holding
         self.boot: Boot | None = None
+        self._fresh: bytearray | None = None
+        """Output since a shell was hooked, until its prompt is complete, which takes the old one's place."""
         self._levels = 0
         self._level = 0
         self._serials: dict[int, int] = {}
@@ -43,6 +48,9 @@ class Reporting:
         self._reported = ""
         """Lines reported and allowed since the last prompt: a continuation is judged with them."""
         self._verdict = ""
+        self._refusing = Refusing(flow)
+        self._clearing: set[int] = set()
+        """Shells that take the line from the screen before they report it."""
         self._waited = False
         """The line answered last had to wait."""
         self._vouched = True
@@ -51,6 +59,7 @@ class Reporting:
         """Shells that ran something unreported: their prompts are prompts like any other."""
         self._tail = b""
         self._kinds: dict[str, Callable[[Mark, int], None]] = {
+            "N": self._leaves,
             "P": self._prompt,
             "C": self._prompt,
             "X": self._exec,
@@ -75,6 +84,11 @@ class Reporting:
     def output(self, data: bytes, t: int) -> bool:
         """Look at output on its way; True if it is swallowed."""
         flow, boot = self._flow, self.boot
+        if self._fresh is not None:
+            self._fresh += data
+            if len(self._fresh) > LONGEST_JOINED:
+                self._draw_prompt()
+            return True
         if boot is not None and boot.swallowing:
             boot.swallowed += data
             return True
@@ -110,12 +124,12 @@ class Reporting:
             self._flow.send(boot.probe())
             self._flow.hold(Wait(Why.BOOT, t, t + ANSWER_LATEST))
         else:
-            self._give_up("the shell did not answer")
+            self._give_up("the shell did not answer", t)
 
     def _versions(self, boot: Boot, mark: Mark, t: int) -> None:
         lines = boot.inject(mark.payload)
         if lines is None:
-            self._give_up("the shell is none that can report its lines")
+            self._give_up("the shell is none that can report its lines", t)
             return
         self._flow.send(lines)
         self._flow.hold(Wait(Why.BOOT, t, t + ANSWER_LATEST))
@@ -123,21 +137,24 @@ class Reporting:
     def _ready(self, boot: Boot, t: int) -> None:
         flow = self._flow
         self._serials[boot.level] = 0
+        if boot.shell == "bash":
+            self._clearing.add(boot.level)
         self.boot, flow.hooked = None, True
         flow.place, flow.typing = Place.RUNNING, Typing()
-        flow.show(b"\r\x1b[K")
         flow.fact("gate-hooked", shell=boot.shell, level=boot.level)
+        self._fresh = bytearray()
         flow.hold(Wait(Why.ANSWER, t, t + REPORT_LATEST))
 
-    def _give_up(self, why: str) -> None:
+    def _give_up(self, why: str, t: int) -> None:
         """This shell does not report: its lines are read from the keys and the screen."""
         flow, boot = self._flow, self.boot
         assert boot is not None, "only a shell that is being hooked is given up"
-        self.boot, flow.wait = None, None
+        self.boot = None
         flow.place = Place.RUNNING if flow.hooked else Place.UNHOOKED
-        flow.show(b"\r\x1b[K" + bytes(boot.swallowed).replace(boot.nonce.encode(), b"..."))
+        self._fresh = boot.swallowed.replace(boot.nonce.encode(), b"...")
         flow.typing = Typing()
         flow.fact("gate-unhooked", why=why)
+        flow.hold(Wait(Why.ANSWER, t, t + SETTLE_LATEST, PROMPT_QUIET))
 
     # ------------------------------------------------------------ keys at its prompt
 
@@ -160,6 +177,7 @@ class Reporting:
     def lost(self, why: str) -> None:
         """The hook is gone: from now on this shell is like any program that reads lines."""
         flow = self._flow
+        self.answered()
         self._distrusted.add(self._level)
         flow.place, flow.typing = Place.LOST, Typing()
         flow.fact("gate-lost", level=self._level, why=why)
@@ -190,6 +208,23 @@ class Reporting:
             return True
         return False
 
+    def _leaves(self, mark: Mark, t: int) -> None:
+        """The shell has left a refused line behind; its prompt comes next."""
+        if self._flow.waits(Why.ANSWER):
+            self._flow.wait = None
+        self._refusing.tell(between=True)
+
+    def answered(self) -> None:
+        """No more output is waited for."""
+        self._refusing.tell(between=False)
+        self._draw_prompt()
+
+    def _draw_prompt(self) -> None:
+        """The prompt of a shell that has just been hooked, over the one that it showed before."""
+        fresh, self._fresh = self._fresh, None
+        if fresh is not None:
+            self._flow.show(picture.over_prompt(self._flow.view.sync(), bytes(fresh)))
+
     def _prompt(self, mark: Mark, t: int) -> None:
         """P: a prompt. C: the prompt for the rest of a line. Both carry the serial of the last line: an
         editor draws the old prompt again when a line was accepted."""
@@ -207,7 +242,9 @@ class Reporting:
         flow.place, flow.typing = Place.PROMPT, Typing()
         if mark.kind == "P":
             self._reported = ""
-        if flow.waits(Why.ANSWER, Why.SETTLE):
+        if self._fresh is not None:
+            flow.hold(Wait(Why.ANSWER, t, t + SETTLE_LATEST, PROMPT_SHOWN_QUIET))
+        elif flow.waits(Why.ANSWER, Why.SETTLE):
             flow.wait = None
         if held is not None:
             self.key(held, t, literal=False)
@@ -278,8 +315,15 @@ class Reporting:
             passed(t)
         else:
             flow.drop_lines()
-            flow.refuse(ruling, text, None)
+            self._tell(ruling, text, mark)
             refused(t)
+
+    def _tell(self, ruling: Ruling, text: str, mark: Mark) -> None:
+        """A line stays on the screen, above the notice; a command that was no line is named in it."""
+        if mark.kind == "L":
+            self._refusing.begin(ruling, text, mark.level in self._clearing)
+        else:
+            self._flow.refuse(Refused(ruling, text, None))
 
     def _answer(self, mark: Mark, t: int, verdict: str) -> None:
         self._level, self._verdict = mark.level, verdict
@@ -303,6 +347,8 @@ class Reporting:
             flow.hold(Wait(Why.ANSWER, t, t + SETTLE_LATEST, QUIET))
         else:
             flow.place = Place.LOST if self._level in self._distrusted else Place.PROMPT
+            if self._refusing.pending:
+                flow.hold(Wait(Why.ANSWER, t, t + REPORT_LATEST))
 
     def _tamper(self, mark: Mark, t: int) -> None:
         self._flow.fact("gate-tamper", what=mark.payload.decode("utf-8", "replace")[:100])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from broker.gate.lines import picture
+from broker.gate.lines.doings import Refused
 from broker.gate.lines.flow import MS, PASTE_END, QUIET, SETTLE_LATEST, Flow, Place, Wait, Why
 from broker.gate.lines.foreign import handed_over, reads_no_shell, screen_escape
 from broker.gate.lines.holding import Holding
@@ -104,7 +105,7 @@ class Watching:
             flow.send(key.raw)
         else:
             flow.send(INTERRUPT)
-            flow.refuse(ruling, command, None, overlay=True)
+            flow.refuse(Refused(ruling, command, None, overlay=True))
 
     # ------------------------------------------------------------ judging
 
@@ -214,8 +215,9 @@ class Watching:
         shown = [one.text for one in evidence.candidates if one.source is not Source.ROWS]
         text = max([*shown, typing.everything], key=len)
         erase = len(self._poison) + len(self._carried) + len(text)
+        rows = picture.line_rows(flow.view.sync())
         self._killing = Killing(
-            ruling, text, typing.prompt, typing.start, interrupt, erase, evidence.silent, told
+            ruling, text, typing.prompt, typing.start, interrupt, erase, evidence.silent, rows, told
         )
         self._try(self._killing, t)
 
@@ -252,9 +254,10 @@ class Watching:
         if killing.told:
             flow.bring_back(line)
         elif flow.view.sync().alternate:
-            flow.refuse(killing.ruling, line, None, overlay=True)
+            flow.refuse(Refused(killing.ruling, line, None, overlay=True))
         else:
-            flow.refuse(killing.ruling, line, picture.repaint(flow.view.sync()))
+            row = picture.repaint(flow.view.sync())
+            flow.refuse(Refused(killing.ruling, line, row, above=killing.above if line else b""))
 
     def forget(self) -> None:
         """Nothing of earlier lines is left."""
