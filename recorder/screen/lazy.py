@@ -9,12 +9,17 @@ skipped only the colours count. Anything else (`_WILD`) is fed in full.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from typing import TypeVar
 
 from recorder.screen.emulator import Screen
+
+T = TypeVar("T")
 
 LIMIT = 256 << 10
 """Bytes that are collected at most."""
 _WORTH = 8 << 10
+_TAIL = 512
 _WILD = re.compile(
     rb"\x1b(?!\[[0-9;:]*m|\[[0-2]?K)|[\x00-\x06\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f]|\xc2[\x80-\x9f]"
 )
@@ -43,6 +48,20 @@ class LazyScreen:
             self._pending, self._size = [], 0
             self._catch_up(data)
         return self._screen
+
+    def before(self, tail: re.Pattern[bytes], look: Callable[[Screen], T]) -> T | None:
+        """What `look` sees of the screen as it was before output that ends what came last and matches `tail`,
+        a pattern that ends in `\\Z`. None: the output does not end so, or was drawn already."""
+        data = b"".join(self._pending)
+        at = max(len(data) - _TAIL, 0)
+        match = tail.search(data, at)
+        if match is None:
+            return None
+        self._pending, self._size = [], 0
+        self._catch_up(data[: match.start()])
+        found = look(self._screen)
+        self.add(data[match.start() :])
+        return found
 
     def resize(self, cols: int, rows: int) -> None:
         """A new size of the window."""

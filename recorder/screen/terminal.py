@@ -40,10 +40,16 @@ class Terminal(Canvas):
         row.fill(x, min(x + (count or 1), self.columns), self.blank)
 
     def erase_in_line(self, how: int = 0, private: bool = False) -> None:
-        """EL; a line whose end is erased is no longer continued by the next."""
-        row, x = self._at()
+        """EL; a line whose end is erased is no longer continued by the next.
+
+        Where a wrap is due, nothing is right of the cursor: programs erase the rest of each line they have
+        drawn, full ones too (tmux, VTE and Alacritty agree; xterm loses the last character).
+        """
         if how in (0, 2) and self.cursor.y + 1 < self.lines:
             self.buffer[self.cursor.y + 1].joined = False
+        if how == 0 and self.cursor.x == self.columns:
+            return
+        row, x = self._at()
         if how == 0:
             row.fill(x, self.columns, self.blank)
         elif how == 1:

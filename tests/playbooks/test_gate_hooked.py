@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from recorder.screen import Screen
 from tests.playbooks.gated import NONCE, Conversation, Cooked
 
 PROMPT = "\x1b[?2004huser$ "
@@ -18,7 +19,7 @@ def hooked() -> Conversation:
     assert b"BASH_VERSION" in talk.taken()
     talk.mark("V", payload="5.2.15(1)-release,,").wait(10)
     assert b"base64 -d" in talk.taken()
-    talk.hear("eval echoed\r\n").mark("R", payload="bash").hear(PROMPT).mark("P", 0)
+    talk.hear("eval echoed\r\n").mark("R", payload="bash").hear(PROMPT).mark("P", 0).wait(30)
     assert talk.gate.state == "prompt"
     return talk
 
@@ -33,7 +34,7 @@ def test_the_injection_is_not_shown_and_typing_waits_for_it() -> None:
     talk = Conversation(hook=True)
     talk.hear(PROMPT).say("early\r").wait(200)
     assert b"early" not in talk.sent
-    talk.mark("V", payload="5.2.15,,").hear(" eval ...").mark("R").mark("P")
+    talk.mark("V", payload="5.2.15,,").hear(" eval ...").mark("R").mark("P").wait(30)
     assert b"eval" not in talk.shown
     assert NONCE.encode() not in talk.shown
     assert talk.taken().endswith(b"early\r")
@@ -69,9 +70,52 @@ def test_a_refused_line_is_told_and_the_next_one_works() -> None:
     talk = hooked()
     talk.say("\x1b[A\r").mark("L", 1, "forbidden\\ x")
     assert verdict(talk) == "n"
+    talk.mark("B", 1).mark("N", 1).hear(PROMPT).mark("P", 1).say("ls\r").mark("L", 2, "ls")
     assert talk.refused[0].line == "forbidden x"
-    talk.mark("B", 1).hear(PROMPT).mark("P", 1).say("ls\r").mark("L", 2, "ls")
     assert verdict(talk) == "y"
+
+
+def seen(talk: Conversation, cols: int = 80) -> list[str]:
+    """The rows that the user sees."""
+    screen = Screen(cols, 24)
+    screen.feed(bytes(talk.shown))
+    return "\n".join(row.rstrip() for row in screen.display()).rstrip("\n").split("\n")
+
+
+def test_the_notice_stands_between_the_line_and_the_next_prompt() -> None:
+    """readline takes the line away before the shell reports it: it is drawn again, at its full length."""
+    talk = hooked()
+    line = "forbidden " + "long " * 20
+    talk.say(line).hear(line).say("\r")
+    talk.hear("\r\x1b[K\x1b[A\r\x1b[K\r").mark("L", 1, line.replace(" ", "\\ "))
+    assert talk.refused == []
+    talk.mark("B", 1).hear("\r\n").mark("N", 1).hear(PROMPT).mark("P", 1)
+    drawn = f"user$ {line}"
+    assert seen(talk) == ["Welcome", drawn[:80], drawn[80:].rstrip(), "# BLOCKED", "user$"]
+
+
+def test_a_refusal_is_told_even_if_the_shell_says_nothing_more() -> None:
+    talk = hooked()
+    talk.say("forbidden x\r").mark("L", 1, "forbidden\\ x").mark("B", 1).wait(1_100)
+    assert [(one.line, one.above) for one in talk.refused] == [("forbidden x", None)]
+    assert talk.gate.state == "prompt"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "rows"),
+    [
+        ("top\r\n$ ", "top\r\n$ ", ["motd", "top", "$"]),
+        ("\r\n12:59 top\r\n$ ", "\r\n13:00 top\r\n$ ", ["motd", "", "13:00 top", "$"]),
+        ("top\r\n$ ", "\r\ntop\r\n$ ", ["motd", "", "top", "$"]),
+        ("$ ", "other\r\n% ", ["motd", "other", "%"]),
+    ],
+    ids=["two-lines", "clock", "no-blank-row-at-first", "another"],
+)
+def test_the_prompt_of_a_hooked_shell_stands_there_once(first: str, second: str, rows: list[str]) -> None:
+    talk = Conversation(hook=True)
+    talk.hear(f"motd\r\n{first}").wait(400).mark("V", payload="5.2.15,,")
+    talk.hear(" eval ...\r\n").mark("R").hear(second).mark("P").wait(50)
+    assert seen(talk) == rows
 
 
 def test_input_behind_enter_waits_and_comes_after_what_the_shell_gives_back() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 
 import pytest
 from hypothesis import given, settings
@@ -83,3 +84,17 @@ def test_bulk_output_is_skipped_not_drawn(monkeypatch: pytest.MonkeyPatch) -> No
         lazy.add(line)
     lazy.sync()
     assert sum(fed) < len(line) * 40_000 // 30
+
+
+@pytest.mark.parametrize("size", [1, 7, 300_000])
+def test_the_screen_before_the_last_output(size: int) -> None:
+    """Whatever came before, also more than is collected: what was taken away last is seen once more."""
+    full, lazy = Screen(80, 24), LazyScreen(80, 24)
+    data = b"x" * size + b"\r\n$ line"
+    for one in (full, lazy):
+        (one.feed if isinstance(one, Screen) else one.add)(data)
+        (one.feed if isinstance(one, Screen) else one.add)(b"\r\x1b[K\r")
+    ends = re.compile(rb"\r\x1b\[K\r\Z")
+    assert lazy.before(ends, lambda screen: screen.display()[screen.cursor.y].rstrip()) == "$ line"
+    assert lazy.sync().fingerprint() == full.fingerprint()
+    assert lazy.before(ends, lambda screen: screen) is None

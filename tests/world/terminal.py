@@ -9,6 +9,7 @@ import subprocess
 import termios
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -22,13 +23,18 @@ class Pty:
     """
 
     def __init__(
-        self, argv: Sequence[str], *, env: Mapping[str, str], size: tuple[int, int] = (24, 80)
+        self,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        size: tuple[int, int] = (24, 80),
+        cwd: Path | None = None,
     ) -> None:
         self._master, slave = os.openpty()
         termios.tcsetwinsize(slave, size)
         # setsid makes the terminal the controlling one, so that SIGWINCH and Ctrl-C reach the program.
         self.process = subprocess.Popen(
-            ["setsid", "--ctty", *argv], env=dict(env), stdin=slave, stdout=slave, stderr=slave
+            ["setsid", "--ctty", *argv], env=dict(env), stdin=slave, stdout=slave, stderr=slave, cwd=cwd
         )
         os.close(slave)
         self._pending = bytearray()
@@ -73,6 +79,17 @@ class Pty:
                 why = "it ended" if self.ended else f"{timeout:.0f} s passed"
                 raise AssertionError(f"{why} without {wanted.pattern!r}; {self._tail()}")
             self._read()
+
+    def read_quiet(self, quiet: float, first: float) -> bytes:
+        """What is printed until nothing came for `quiet` seconds, having waited `first` for a beginning."""
+        deadline = time.monotonic() + PATIENCE
+        until = time.monotonic() + first
+        while not self.ended and self._wait(min(until, deadline)):
+            self._read()
+            until = time.monotonic() + quiet
+        found = bytes(self._pending)
+        self._pending.clear()
+        return found
 
     def read_all(self, timeout: float = PATIENCE) -> bytes:
         """Everything not yet consumed, up to the end of the program's output."""

@@ -1,6 +1,6 @@
 # Enter is bound to three private keys: expand history, report and wait for the answer, then accept or not.
 # @P@st: 1 an authorised line runs, 0 nothing is authorised, 2 our own code runs. @P@ar: 1 at a prompt.
-@P@s=0 @P@st=1 @P@ar=0 @P@z=('') @P@h= @P@v=1 @P@g=0
+@P@s=0 @P@st=1 @P@ar=0 @P@z=('') @P@h= @P@v=1 @P@g=0 @P@r=0
 @P@m() { printf '\033]5522;@N@;@L@;%s;%d;%q\007' "$1" "${3:-$@P@s}" "$2" >/dev/tty; }
 @P@a() {
   local IFS= x b= v=n
@@ -32,7 +32,7 @@
     0) @P@b accept-line
        [[ $- == *H* ]] && @P@h=1 && set +H
        @P@st=1;;
-    *) READLINE_LINE= READLINE_POINT=0
+    *) READLINE_LINE= READLINE_POINT=0 @P@r=1
        @P@b '""'
        kill -INT $$;;
   esac
@@ -58,6 +58,7 @@
   [[ $PS0 == *"$@P@0" ]] || PS0+=$@P@0
   ((@P@v)) || { @P@m T debug; @P@t; }
   @P@v=0
+  ((@P@r)) && { @P@r=0; @P@m N ''; }
   @P@k
   return $e
 }

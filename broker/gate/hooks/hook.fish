@@ -35,6 +35,7 @@ function @P@g
 end
 function @P@y
     @P@g
+    @P@i
     set -g @P@ok $@P@t
     commandline --is-valid
     test $status -eq 2; and @P@m C ''
@@ -42,8 +43,17 @@ function @P@y
 end
 function @P@n
     @P@g
-    commandline -r ''
-    commandline -f repaint
+    set -g @P@rj 1
+    @P@i
+    commandline -f cancel-commandline
+end
+# In vi mode a new line begins in insert mode.
+function @P@i
+    test "$fish_key_bindings" != fish_default_key_bindings; and set fish_bind_mode insert
+end
+function @P@c --on-event fish_cancel
+    test "$@P@rj" = 1; and @P@m N ''
+    set -g @P@rj ''
 end
 function @P@k
     @P@m K ''

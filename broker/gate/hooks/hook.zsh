@@ -1,5 +1,5 @@
 # zle-line-finish is the one place that every way to accept a line goes through.
-typeset -g @P@s=0 @P@ok= @P@g=0
+typeset -g @P@s=0 @P@ok= @P@g=0 @P@r=0
 @P@m() { printf '\033]5522;@N@;@L@;%s;%d;%q\007' "$1" "${3:-$@P@s}" "$2" >/dev/tty }
 @P@a() {
   emulate -L zsh
@@ -22,7 +22,7 @@ typeset -g @P@s=0 @P@ok= @P@g=0
   if @P@a L "$PREBUFFER$BUFFER" $(( ++@P@s )); then
     @P@ok=$PREBUFFER$BUFFER
   else
-    BUFFER= CURSOR=0 POSTDISPLAY=
+    POSTDISPLAY=$BUFFER BUFFER= CURSOR=0 @P@r=1
     zle .send-break
   fi
 }
@@ -48,6 +48,7 @@ typeset -g @P@s=0 @P@ok= @P@g=0
   bindkey $'\x1e' @P@q
   bindkey -M viins $'\x1e' @P@q
   bindkey -M vicmd $'\x1e' @P@q
+  (( @P@r )) && { @P@r=0; @P@m N '' }
   @P@m P ''
   return $e
 }

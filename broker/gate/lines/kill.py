@@ -35,6 +35,12 @@ class Killing:
     erase: int
     """How many characters to erase one by one where nothing else works."""
     secret: bool = False
+    rows: bytes = b""
+    """Draws the rows of the line as they stood."""
+    told: bool = False
+    """The user knows already that it does not run."""
+    stands: bool = False
+    """The keys tried last leave the line on the screen."""
     _left: list[bytes] = field(init=False)
     _before: str = ""
     _visible: bool = False
@@ -48,7 +54,14 @@ class Killing:
         """The keys to try now; None: all were tried."""
         self._before = around_cursor(screen)
         self._visible = self._visible or remains(self.text, self._before)
-        return self._left.pop(0) if self._left else None
+        keys = self._left.pop(0) if self._left else None
+        self.stands = keys is None or keys == INTERRUPT
+        return keys
+
+    @property
+    def above(self) -> bytes:
+        """Bytes that bring the line back above a notice about it."""
+        return b"" if self.stands else b"\r\x1b[0m\x1b[J" + self.rows + b"\r\n"
 
     def proven(self, screen: Screen) -> bool:
         """True if nothing of the line stands behind the prompt any more."""

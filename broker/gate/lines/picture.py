@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
+from broker.gate.lines.doings import Spot
 from recorder.screen import Screen
 from recorder.screen.sgr import sgr
 
 MAX_ROWS = 60
+_DIGITS = re.compile(r"\d")
 _GHOST_COLOURS = frozenset({8, *range(236, 250)})
 
 
@@ -53,11 +56,7 @@ def read(screen: Screen, start: Start | None) -> Reading:
 
 def around_cursor(screen: Screen) -> str:
     """The cursor's row with the rows it is joined to, wraps taken out."""
-    top = bottom = screen.cursor.y
-    while top > 0 and screen.joined(top) and bottom - top < MAX_ROWS:
-        top -= 1
-    bottom = _last_joined(screen, bottom)
-    return "".join(_row(screen, y) for y in range(top, bottom + 1)).rstrip()
+    return "".join(_row(screen, y) for y in _joined_rows(screen)).rstrip()
 
 
 def behind(screen: Screen, prompt: str) -> str:
@@ -77,6 +76,28 @@ def is_at(screen: Screen, start: Start) -> bool:
 def cursor_row(screen: Screen) -> str:
     """The text of the row that the cursor is on."""
     return "".join(screen.columns(screen.cursor.y)).rstrip()
+
+
+def spot(screen: Screen) -> Spot:
+    """Where a notice about the line at the cursor goes."""
+    if screen.alternate:
+        return Spot(screen.cols, overlay=True)
+    cursor = screen.cursor
+    drawn = [y for y in range(cursor.y, screen.rows) if "".join(screen.columns(y)).strip()]
+    return Spot(screen.cols, drawn[-1] - cursor.y if drawn else 0, bare=not drawn and cursor.x == 0)
+
+
+def shown_rows(screen: Screen) -> tuple[str, ...]:
+    """The rows of the screen down to the last that is not empty, blanks at their ends cut."""
+    return tuple("\n".join(row.rstrip() for row in screen.display()).rstrip("\n").split("\n"))
+
+
+def _joined_rows(screen: Screen) -> range:
+    """The cursor's row with those it is joined to by wraps."""
+    top = screen.cursor.y
+    while top > 0 and screen.joined(top) and screen.cursor.y - top < MAX_ROWS:
+        top -= 1
+    return range(top, _last_joined(screen, screen.cursor.y) + 1)
 
 
 def _last_joined(screen: Screen, y: int) -> int:
@@ -176,19 +197,56 @@ def repaint(screen: Screen) -> bytes:
     return _painted(screen, screen.cursor.y) + f"\r{_right(screen.cursor.x)}".encode()
 
 
+def repaint_line(screen: Screen) -> bytes:
+    """As `repaint`, with all the rows that the line is wrapped over."""
+    cursor, drawn = screen.cursor, line_rows(screen)
+    if cursor.wraps:
+        return drawn
+    up = _joined_rows(screen)[-1] - cursor.y
+    return drawn + (f"\x1b[{up}A" if up else "").encode() + f"\r{_right(cursor.x)}".encode()
+
+
+def line_rows(screen: Screen) -> bytes:
+    """Bytes that draw the rows of the line at the cursor again, which then stands behind them."""
+    rows = _joined_rows(screen)
+    return b"".join(_painted(screen, y, whole=y != rows[-1]) for y in rows)
+
+
+def rows_above(screen: Screen) -> int:
+    """How many rows of the line at the cursor are above it."""
+    return screen.cursor.y - _joined_rows(screen)[0]
+
+
 def last_row(screen: Screen) -> bytes:
     """Bytes that draw the last row again, wherever the cursor is."""
     return f"\x1b7\x1b[{screen.rows};1H\x1b[0m\x1b[2K".encode() + _painted(screen, screen.rows - 1) + b"\x1b8"
+
+
+def over_prompt(screen: Screen, output: bytes) -> bytes:
+    """Bytes that show `output`, which ends in a prompt, in place of the prompt at whose end the cursor is:
+    with as many rows as look alike, but for digits (a clock, a counter)."""
+    fresh = Screen(screen.cols, screen.rows)
+    fresh.feed(output)
+    y, last, up = screen.cursor.y, fresh.cursor.y, 0
+    while up < min(y, last) and _alike(screen, y - up - 1, fresh, last - up - 1):
+        up += 1
+    return (f"\x1b[{up}A" if up else "").encode() + b"\r\x1b[0m\x1b[J" + output
+
+
+def _alike(screen: Screen, y: int, other: Screen, other_y: int) -> bool:
+    shape = [_DIGITS.sub("0", "".join(one.columns(row))) for one, row in ((screen, y), (other, other_y))]
+    return shape[0].rstrip() == shape[1].rstrip()
 
 
 def _right(columns: int) -> str:
     return f"\x1b[{columns}C" if columns else ""
 
 
-def _painted(screen: Screen, y: int) -> bytes:
+def _painted(screen: Screen, y: int, whole: bool = False) -> bytes:
+    """`whole`: to the last column, so that what follows wraps."""
     parts = []
     runs = screen.cells(y)
-    while runs and not runs[-1].text.strip() and runs[-1].style == type(runs[-1].style)():
+    while not whole and runs and not runs[-1].text.strip() and runs[-1].style == type(runs[-1].style)():
         runs.pop()
     for run in runs:
         parts.append(sgr(run.style) + run.text)

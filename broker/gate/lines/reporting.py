@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
+from broker.gate.lines import picture
 from broker.gate.lines.boot import ANSWER_LATEST, PROMPT_LATEST, PROMPT_QUIET, PROMPT_SHOWN_QUIET, Boot, Step
+from broker.gate.lines.doings import Refused
 from broker.gate.lines.flow import MS, QUIET, SETTLE_LATEST, Flow, Place, Wait, Why
+from broker.gate.lines.holding import Holding
 from broker.gate.lines.keys import Key, Kind
 from broker.gate.lines.marks import Mark, unquoted
-from broker.gate.lines.ruling import ALLOWED, Candidate, Ruling, Source, Word
+from broker.gate.lines.refusing import Refusing
+from broker.gate.lines.ruling import ALLOWED, Candidate, Ruling, Source, Word, doubted
 from broker.gate.lines.typing import Typing, readings
 
 REPORT_LATEST = 1000 * MS
@@ -23,14 +28,17 @@ META_ENTERS = frozenset({b"\x1b\r", b"\x1b\n"})
 LONGEST_JOINED = 1 << 16
 _PASTE_ON = b"\x1b[?2004h"
 _TOO_LONG = "\x01too-long"
+NO_TEXT = "it needs a word of approval and holds bytes that are no text, so it cannot be shown to anybody"
 
 
 class Reporting:
     """Marks in, verdicts out."""
 
-    def __init__(self, flow: Flow) -> None:
-        self._flow = flow
+    def __init__(self, flow: Flow, holding: Holding) -> None:
+        self._flow, self._holding = flow, holding
         self.boot: Boot | None = None
+        self._fresh: bytearray | None = None
+        """Output since a shell was hooked, until its prompt is complete, which takes the old one's place."""
         self._levels = 0
         self._level = 0
         self._serials: dict[int, int] = {}
@@ -40,12 +48,18 @@ class Reporting:
         self._reported = ""
         """Lines reported and allowed since the last prompt: a continuation is judged with them."""
         self._verdict = ""
+        self._refusing = Refusing(flow)
+        self._clearing: set[int] = set()
+        """Shells that take the line from the screen before they report it."""
+        self._waited = False
+        """The line answered last had to wait."""
         self._vouched = True
         """What runs was reported or asked about."""
         self._distrusted: set[int] = set()
         """Shells that ran something unreported: their prompts are prompts like any other."""
         self._tail = b""
         self._kinds: dict[str, Callable[[Mark, int], None]] = {
+            "N": self._leaves,
             "P": self._prompt,
             "C": self._prompt,
             "X": self._exec,
@@ -70,6 +84,11 @@ class Reporting:
     def output(self, data: bytes, t: int) -> bool:
         """Look at output on its way; True if it is swallowed."""
         flow, boot = self._flow, self.boot
+        if self._fresh is not None:
+            self._fresh += data
+            if len(self._fresh) > LONGEST_JOINED:
+                self._draw_prompt()
+            return True
         if boot is not None and boot.swallowing:
             boot.swallowed += data
             return True
@@ -105,12 +124,12 @@ class Reporting:
             self._flow.send(boot.probe())
             self._flow.hold(Wait(Why.BOOT, t, t + ANSWER_LATEST))
         else:
-            self._give_up("the shell did not answer")
+            self._give_up("the shell did not answer", t)
 
     def _versions(self, boot: Boot, mark: Mark, t: int) -> None:
         lines = boot.inject(mark.payload)
         if lines is None:
-            self._give_up("the shell is none that can report its lines")
+            self._give_up("the shell is none that can report its lines", t)
             return
         self._flow.send(lines)
         self._flow.hold(Wait(Why.BOOT, t, t + ANSWER_LATEST))
@@ -118,21 +137,24 @@ class Reporting:
     def _ready(self, boot: Boot, t: int) -> None:
         flow = self._flow
         self._serials[boot.level] = 0
+        if boot.shell == "bash":
+            self._clearing.add(boot.level)
         self.boot, flow.hooked = None, True
         flow.place, flow.typing = Place.RUNNING, Typing()
-        flow.show(b"\r\x1b[K")
         flow.fact("gate-hooked", shell=boot.shell, level=boot.level)
+        self._fresh = bytearray()
         flow.hold(Wait(Why.ANSWER, t, t + REPORT_LATEST))
 
-    def _give_up(self, why: str) -> None:
+    def _give_up(self, why: str, t: int) -> None:
         """This shell does not report: its lines are read from the keys and the screen."""
         flow, boot = self._flow, self.boot
         assert boot is not None, "only a shell that is being hooked is given up"
-        self.boot, flow.wait = None, None
+        self.boot = None
         flow.place = Place.RUNNING if flow.hooked else Place.UNHOOKED
-        flow.show(b"\r\x1b[K" + bytes(boot.swallowed).replace(boot.nonce.encode(), b"..."))
+        self._fresh = boot.swallowed.replace(boot.nonce.encode(), b"...")
         flow.typing = Typing()
         flow.fact("gate-unhooked", why=why)
+        flow.hold(Wait(Why.ANSWER, t, t + SETTLE_LATEST, PROMPT_QUIET))
 
     # ------------------------------------------------------------ keys at its prompt
 
@@ -155,6 +177,7 @@ class Reporting:
     def lost(self, why: str) -> None:
         """The hook is gone: from now on this shell is like any program that reads lines."""
         flow = self._flow
+        self.answered()
         self._distrusted.add(self._level)
         flow.place, flow.typing = Place.LOST, Typing()
         flow.fact("gate-lost", level=self._level, why=why)
@@ -180,10 +203,27 @@ class Reporting:
             self._flow.place = Place.RUNNING
             if mark.kind == "L" and boot.nonce in unquoted(mark.payload):
                 self._serials[mark.level] = mark.serial  # what was typed to hook the other shell
-                self._answer(mark, t, Ruling(Word.DENY))
+                self._answer(mark, t, "n")
                 return False
             return True
         return False
+
+    def _leaves(self, mark: Mark, t: int) -> None:
+        """The shell has left a refused line behind; its prompt comes next."""
+        if self._flow.waits(Why.ANSWER):
+            self._flow.wait = None
+        self._refusing.tell(between=True)
+
+    def answered(self) -> None:
+        """No more output is waited for."""
+        self._refusing.tell(between=False)
+        self._draw_prompt()
+
+    def _draw_prompt(self) -> None:
+        """The prompt of a shell that has just been hooked, over the one that it showed before."""
+        fresh, self._fresh = self._fresh, None
+        if fresh is not None:
+            self._flow.show(picture.over_prompt(self._flow.view.sync(), bytes(fresh)))
 
     def _prompt(self, mark: Mark, t: int) -> None:
         """P: a prompt. C: the prompt for the rest of a line. Both carry the serial of the last line: an
@@ -191,6 +231,7 @@ class Reporting:
         flow = self._flow
         if flow.waits(Why.ACK) or mark.serial != self._serials[mark.level]:
             return
+        self._holding.gone(t)
         self._level, flow.nestable = mark.level, False
         if not self._vouched:
             self.lost("a command ran that was not reported")
@@ -201,17 +242,21 @@ class Reporting:
         flow.place, flow.typing = Place.PROMPT, Typing()
         if mark.kind == "P":
             self._reported = ""
-        if flow.waits(Why.ANSWER, Why.SETTLE):
+        if self._fresh is not None:
+            flow.hold(Wait(Why.ANSWER, t, t + SETTLE_LATEST, PROMPT_SHOWN_QUIET))
+        elif flow.waits(Why.ANSWER, Why.SETTLE):
             flow.wait = None
         if held is not None:
             self.key(held, t, literal=False)
 
     def _exec(self, mark: Mark, t: int) -> None:
+        self._holding.gone(t)
         self._vouched = self._vouched and self._verdict == "y"
         self._verdict = ""
         self._flow.place = Place.RUNNING
 
     def _enter(self, mark: Mark, t: int) -> None:
+        self._holding.gone(t)
         self._serials[mark.level] = self._entering = mark.serial
         self._flow.send(self._frame(mark, "r"))
 
@@ -219,59 +264,91 @@ class Reporting:
         """A line that is about to be accepted."""
         if mark.serial <= self._serials[mark.level] and mark.serial != self._entering:
             return
+        self._holding.gone(t)
         self._serials[mark.level], self._entering = mark.serial, 0
         text = unquoted(mark.payload)
         whole = f"{self._reported}\n{text}" if self._reported else text
-        ruling = self._judged(text, whole)
-        if ruling.allowed:
-            self._reported = whole if len(whole) < LONGEST_JOINED else text
-            self._flow.expect(whole)
-        else:
-            self._reported = ""
-        self._answer(mark, t, ruling)
+        begun = whole if len(whole) < LONGEST_JOINED else text
+        self._ruled(mark, t, self._judged(text, whole), text, whole, begun)
 
     def _command(self, mark: Mark, t: int) -> None:
         """A command that no reported line stands behind: accepted by some other key, or bound to one."""
-        text = unquoted(mark.payload)
-        ruling = self._judged(text, text)
+        self._holding.gone(t)
         self._vouched = True
-        if ruling.allowed:
-            self._flow.expect(text)
-        self._answer(mark, t, ruling)
+        text = unquoted(mark.payload)
+        self._ruled(mark, t, self._judged(text, text), text, text, None)
 
     def _judged(self, text: str, whole: str) -> Ruling:
         flow = self._flow
         flow.place = Place.ASKED
-        if text == _TOO_LONG:
-            ruling = Ruling(Word.DOUBT, "", "the line is too long to be judged")
-        elif text.strip():
-            ruling = flow.rule([Candidate(one, Source.HOOK) for one in readings(whole)])
-        else:
+        if not text.strip():
             return ALLOWED
+        if text == _TOO_LONG:
+            ruling = doubted("the line is too long to be judged")
+        else:
+            ruling = flow.rule([Candidate(one, Source.HOOK) for one in readings(whole)])
+        if ruling.waits and "\ufffd" in whole:
+            ruling = replace(ruling, word=Word.DENY, reason=f"{ruling.reason}: {NO_TEXT}")
         flow.note(text, Source.HOOK, True, ruling)
-        if not ruling.allowed:
-            flow.drop_lines()
-            flow.refuse(ruling, text, None)
         return ruling
 
-    def _answer(self, mark: Mark, t: int, ruling: Ruling) -> None:
-        self._level = mark.level
-        self._verdict = "y" if ruling.allowed else "n"
-        self._flow.send(self._frame(mark, self._verdict))
+    def _ruled(self, mark: Mark, t: int, ruling: Ruling, text: str, whole: str, begun: str | None) -> None:
+        """Answer, or let the line wait for its answer. `whole`: with the lines before that it goes on with;
+        `begun`: what the next line may go on with; None: it was no line of the prompt."""
+        flow = self._flow
+
+        def passed(t: int) -> None:
+            self._reported = self._reported if begun is None else begun
+            flow.expect(whole)
+            self._answer(mark, t, "y")
+
+        def refused(t: int) -> None:
+            self._reported = self._reported if begun is None else ""
+            flow.bring_back(text)
+            self._answer(mark, t, "n")
+
+        self._waited = ruling.waits
+        if ruling.waits:
+            self._holding.open(ruling, whole, t, release=passed, drop=refused)
+        elif ruling.allowed:
+            flow.warn(ruling, text)
+            passed(t)
+        else:
+            flow.drop_lines()
+            self._tell(ruling, text, mark)
+            refused(t)
+
+    def _tell(self, ruling: Ruling, text: str, mark: Mark) -> None:
+        """A line stays on the screen, above the notice; a command that was no line is named in it."""
+        if mark.kind == "L":
+            self._refusing.begin(ruling, text, mark.level in self._clearing)
+        else:
+            self._flow.refuse(Refused(ruling, text, None))
+
+    def _answer(self, mark: Mark, t: int, verdict: str) -> None:
+        self._level, self._verdict = mark.level, verdict
+        self._flow.send(self._frame(mark, verdict))
         self._flow.hold(Wait(Why.ACK, t, t + ACK_LATEST))
 
     def _acknowledged(self, mark: Mark, t: int) -> None:
         """The shell has the verdict; the payload is input it read meanwhile, which comes first."""
         flow = self._flow
+        self._holding.gone(t)  # the shell has stopped waiting by itself
         if not flow.waits(Why.ACK):
             return
         flow.wait = None
-        flow.burst[:0] = unquoted(mark.payload).encode().replace(flow.setup.nonce.encode(), b"")
+        typed_ahead = unquoted(mark.payload).encode().replace(flow.setup.nonce.encode(), b"")
+        if not self._waited:
+            flow.burst[:0] = typed_ahead
+        elif self._verdict == "y":
+            self._holding.bounced(typed_ahead)
         if self._verdict == "y":
             flow.place, flow.typing = Place.RUNNING, Typing()
             flow.hold(Wait(Why.ANSWER, t, t + SETTLE_LATEST, QUIET))
         else:
             flow.place = Place.LOST if self._level in self._distrusted else Place.PROMPT
+            if self._refusing.pending:
+                flow.hold(Wait(Why.ANSWER, t, t + REPORT_LATEST))
 
     def _tamper(self, mark: Mark, t: int) -> None:
         self._flow.fact("gate-tamper", what=mark.payload.decode("utf-8", "replace")[:100])
