@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol
 
 from broker.model.access import Rule
 from broker.model.approval import ApprovalTerms
@@ -68,8 +68,10 @@ class SqlText:
     """SQL that a client program is given. `text` is None if it is not on the line."""
 
     dialect: str
-    """`postgresql` or `mysql`."""
+    """`postgresql`, `mysql` or `sqlite`."""
     text: str | None
+    typed: bool = False
+    """It will be typed in, and each line is judged then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,9 @@ class SimpleCommand:
     """Names of variables and functions that it sets."""
     does: frozenset[Deed] = frozenset()
     sql: tuple[SqlText, ...] = ()
+    listens: str = ""
+    """The language of the lines that it reads from the person's terminal: `shell`, `postgresql`, `python` …;
+    empty where it reads none, or none that is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +100,8 @@ class CommandLine:
     """All that a line could start, wrappers and what they start each on their own.
 
     `opaque` says why more than `commands` could run; None: nothing else can. `incomplete`: the shell
-    would ask for more, and what the next lines make of it is judged then; `opaque` is set as well.
+    would ask for more, and what the next lines make of it is judged then. Of a text that was not typed,
+    `opaque` is set as well: nobody will be asked.
     """
 
     commands: tuple[SimpleCommand, ...]
@@ -173,5 +179,9 @@ class Judgement:
     """For HOLD: who decides."""
 
 
-Judge = Callable[[CommandRules, bytes], Judgement]
-"""Judges one line; total, without I/O."""
+class Judge(Protocol):
+    """Judges one line; total, without I/O."""
+
+    def __call__(self, rules: CommandRules, line: bytes | CommandLine, *, gated: bool = True) -> Judgement:
+        """`line`: the text as a shell gets it, or what was read of it. `gated`: what is typed into the programs
+        that it starts is judged as well."""

@@ -31,7 +31,7 @@ def look(runner: Runner, name: str, args: list[str], state: State, flow: Flow) -
     if sending is not False:
         findings.does.add(Deed.SEND if sending else Deed.MAYBE_SEND)
     reads = findings.reads if findings.reads is not None else file_reads(base, args, state.folder)
-    runner.emit(name, args, flow, reads=reads, does=findings.does, sql=findings.sql)
+    runner.emit(name, args, flow, reads=reads, does=findings.does, sql=findings.sql, listens=findings.listens)
     if findings.doubt is not None:
         runner.doubt(findings.doubt)
     if base in _MAKES_FILES:
