@@ -15,10 +15,10 @@ from broker.gate.text import names
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """`shell`: texts that a shell runs; an empty one is a shell for the person. `sql`: it runs SQL that is not
+    """`texts` are run by a shell; an empty one is a shell for the person. `sql`: it runs SQL that is not
     on the line. `doubt`: why more could run."""
 
-    shell: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
     sql: bool = False
@@ -66,14 +66,14 @@ def _psql(command: str) -> Effect:
         return Effect(doubt="a command of psql that is not known")
     name, rest = match[1], match[2].strip()
     if name == "!":
-        return Effect(shell=(rest,))
+        return Effect(texts=(rest,))
     if name == "copy":
         return _psql_copy(rest)
     quoted = tuple(text for text in _BACKQUOTED.findall(rest) if text.strip())
     found = _psql_named(name, rest)
     if not quoted:
         return found
-    return Effect(quoted + found.shell, found.reads, found.writes, found.sql, found.doubt)
+    return Effect(quoted + found.texts, found.reads, found.writes, found.sql, found.doubt)
 
 
 def _psql_named(name: str, rest: str) -> Effect:
@@ -87,7 +87,7 @@ def _psql_named(name: str, rest: str) -> Effect:
         return Effect(sql=True, doubt="psql runs what the query gives")
     if name == "setenv":
         variable, _, value = rest.partition(" ")
-        return Effect(shell=(f"export {variable}='{value.strip()}'",))
+        return Effect(texts=(f"export {variable}='{value.strip()}'",))
     if name == "lo_import":
         return Effect(reads=(_word(rest),))
     if name == "lo_export":
@@ -103,7 +103,7 @@ def _output(rest: str) -> Effect:
     if not target:
         return NOTHING
     if target.startswith("|"):
-        return Effect(shell=(target[1:].strip(),))
+        return Effect(texts=(target[1:].strip(),))
     if target.startswith(":"):
         return Effect(doubt="where psql writes to is not known")
     return Effect(writes=(_word(target),))
@@ -112,7 +112,7 @@ def _output(rest: str) -> Effect:
 def _psql_copy(rest: str) -> Effect:
     program = re.search(r"\b(?:from|to)\s+program\s+'((?:[^']|'')*)'", rest, re.IGNORECASE)
     if program:
-        return Effect(shell=(program[1].replace("''", "'"),))
+        return Effect(texts=(program[1].replace("''", "'"),))
     if re.search(r"\b(?:from|to)\s+program\b", rest, re.IGNORECASE):
         return Effect(doubt="the program that \\copy runs is not known")
     file = re.search(
@@ -133,7 +133,7 @@ def _mysql(command: str) -> Effect:
     name, rest = match[1], match[2].strip()
     plain = rest.rstrip(" ;")
     if name in {"\\!", "system"}:
-        return Effect(shell=(plain,))
+        return Effect(texts=(plain,))
     if name in {"\\.", "source"}:
         return Effect(
             reads=(_word(plain),),
@@ -141,7 +141,7 @@ def _mysql(command: str) -> Effect:
             doubt="the mysql client runs a file whose text is not on the line",
         )
     if name in {"\\P", "pager"}:
-        return Effect(shell=(plain,)) if plain else NOTHING
+        return Effect(texts=(plain,)) if plain else NOTHING
     if name in {"\\T", "tee"}:
         return Effect(writes=(_word(plain),)) if plain else NOTHING
     if name in {"\\e", "edit"}:
@@ -162,7 +162,7 @@ def _sqlite(command: str) -> Effect:
     if name in _SQLITE_PLAIN:
         return NOTHING
     if _short(name, "shell", "system"):
-        return Effect(shell=(rest,))
+        return Effect(texts=(rest,))
     found = [effect for full, effect in _sqlite_others(rest).items() if _short(name, full)]
     if found:
         return found[0]
@@ -182,8 +182,8 @@ def _sqlite_others(rest: str) -> dict[str, Effect]:
     into = _sqlite_output(rest, bare, piped[1] if piped else None)
     program = Effect(doubt="sqlite3 starts another program")
     if piped:
-        read = Effect(shell=(piped[1],), sql=True, doubt="sqlite3 runs what a program gives")
-        data = Effect(shell=(piped[1],))
+        read = Effect(texts=(piped[1],), sql=True, doubt="sqlite3 runs what a program gives")
+        data = Effect(texts=(piped[1],))
     else:
         read = Effect(
             reads=(_word(rest),), sql=True, doubt="sqlite3 runs a file whose text is not on the line"
@@ -205,7 +205,7 @@ def _sqlite_others(rest: str) -> dict[str, Effect]:
 def _sqlite_output(rest: str, bare: str, piped: str | None) -> Effect:
     if re.match(r"-{1,2}[ewx]", rest):
         return Effect(doubt="sqlite3 starts an editor or a browser")
-    return Effect(shell=(piped,)) if piped else _written(bare)
+    return Effect(texts=(piped,)) if piped else _written(bare)
 
 
 def _written(text: str) -> Effect:
