@@ -10,7 +10,7 @@ from typing import Protocol
 
 from broker.model.access import AccessRequest, Decision, Grant
 from broker.model.audit import AuditEvent
-from broker.model.command import Judgement
+from broker.model.command import CommandLine, Judgement
 from broker.model.identity import PublicKey, User
 from broker.model.ids import SessionId
 from broker.model.secret import Credential, Secret, SecretInfo, SecretKind
@@ -123,7 +123,7 @@ class PolicyEngine(Protocol):
     def decide(self, request: AccessRequest) -> Decision:
         """Never raises: doubt is a denial with its reason."""
 
-    def judge_line(self, request: AccessRequest, line: bytes) -> Judgement | None:
+    def judge_line(self, request: AccessRequest, line: bytes | CommandLine) -> Judgement | None:
         """A line typed in a session that `request` opened; None: no rule is about lines. Never raises."""
 
     def judge_doubt(self, request: AccessRequest, reason: str) -> Judgement:

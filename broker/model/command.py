@@ -183,5 +183,5 @@ class Judge(Protocol):
     """Judges one line; total, without I/O."""
 
     def __call__(self, rules: CommandRules, line: bytes | CommandLine, *, gated: bool = True) -> Judgement:
-        """`line`: the text as a shell gets it, or what was read of it. `gated`: what is typed into the programs
-        that it starts is judged as well."""
+        """`line`: the text as a shell gets it, or what was read of it. `gated`: what is typed into the
+        programs that it starts is judged as well."""

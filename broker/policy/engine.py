@@ -13,7 +13,7 @@ from enum import IntEnum
 from fnmatch import fnmatchcase
 
 from broker.model.access import NO_RULE, AccessRequest, Decision, Limits, Rule, Verdict
-from broker.model.command import Answer, Judge, Judgement
+from broker.model.command import Answer, CommandLine, Judge, Judgement
 from broker.model.identity import Kind, Principal
 from broker.model.target import Channel, Dialect, Target
 from broker.policy.loader import Policy, PolicySet
@@ -74,7 +74,7 @@ class Engine:
         """How each policy takes the request, for explanations."""
         return tuple(_trace(policy, request) for policy in self._policies)
 
-    def judge_line(self, request: AccessRequest, line: bytes) -> Judgement | None:
+    def judge_line(self, request: AccessRequest, line: bytes | CommandLine) -> Judgement | None:
         """A line typed in a session that `request` opened, by the rules of every policy that grants it;
         None where none of them has rules for command lines. Never raises."""
         try:
@@ -124,19 +124,21 @@ class Engine:
             if blind is not None:
                 return Decision(Verdict.DENY, blind.rule, _blind(blind, request.target))
         if judged and request.channel is Channel.EXEC:
-            denial = self._refused_command(granting, request.command)
+            denial = self._refused_command(granting, request.command, gated=request.target.gateable)
             if denial is not None:
                 return Decision(Verdict.DENY, denial.rule, denial.reason)
         return _granted(granting, request)
 
-    def _refused_command(self, granting: Iterable[Policy], command: bytes | None) -> Judgement | None:
+    def _refused_command(
+        self, granting: Iterable[Policy], command: bytes | CommandLine | None, *, gated: bool = True
+    ) -> Judgement | None:
         for policy in granting:
             if policy.commands is None:
                 continue
             if command is None:
                 return Judgement(Answer.DENY, policy.rule, "there is no command line to judge")
             try:
-                judgement = self._judge(policy.commands, command)
+                judgement = self._judge(policy.commands, command, gated=gated)
             except Exception as error:
                 text = f"the command could not be judged ({type(error).__name__})"
                 return Judgement(Answer.DENY, policy.rule, text)
@@ -201,7 +203,7 @@ def _granted(granting: list[Policy], request: AccessRequest) -> Decision:
 
 
 def _blind(policy: Policy, target: Target) -> str:
-    why = f"dialect is {target.dialect.value}" if target.dialect is not Dialect.SHELL else "gate is off"
+    why = "gate is off" if target.dialect is not Dialect.NONE else f"dialect is {target.dialect.value}"
     return f"the policy {policy.rule.name} has rules for command lines, and none are read here ({why})"
 
 

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from broker.model import exits
 from broker.model.access import AccessRequest, Decision, Grant, Verdict
-from broker.model.command import Judgement
+from broker.model.command import CommandLine, Judgement
 from broker.model.identity import Authenticated
 from broker.model.ids import SessionId, session_id
 from broker.model.session import SessionRow, SessionState
@@ -133,7 +133,7 @@ class SessionService:
         principal = replace(who, principal=user.principal())
         return Grant(principal, target, account, wish.channel, decision, wish.reason, wish.command)
 
-    def line_judge(self, grant: Grant) -> Callable[[bytes], Judgement | None]:
+    def line_judge(self, grant: Grant) -> Callable[[bytes | CommandLine], Judgement | None]:
         """Judges lines typed in a granted session, by the policies in force when each is typed; the hours of
         the policies are those of the start."""
         request = AccessRequest(

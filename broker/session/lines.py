@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from broker.gate.lines.doings import Doing, Fact, Refused, Restore, ToClient, ToTarget, Wake
 from broker.gate.lines.gate import LineGate
 from broker.gate.lines.piped import PipedGate
-from broker.gate.lines.ruling import ALLOWED, Candidate, JudgeLine, Ruling, Word
+from broker.gate.lines.ruling import ALLOWED, Candidate, JudgeLine, Ruling, Source, Word
+from broker.gate.reading import LineReaders
 from broker.model import exits
-from broker.model.command import Answer, Judgement
+from broker.model.command import Answer, CommandLine, Judgement
 from broker.session.actions import (
     Action,
     EofTarget,
@@ -23,19 +24,17 @@ from broker.session.actions import (
 )
 from broker.session.notices import Voice, inert
 
-JudgeBytes = Callable[[bytes], Judgement | None]
+JudgeText = Callable[[bytes | CommandLine], Judgement | None]
 TIMER = "gate"
 
 
-def strictest(judge: JudgeBytes) -> JudgeLine:
-    """Judges every reading of a line; one that is denied decides."""
+def strictest(judge: JudgeText, readers: LineReaders) -> JudgeLine:
+    """Judges every reading of a line by everything that could read it; one that is denied decides."""
 
     def rule(candidates: Sequence[Candidate]) -> Ruling:
         answer = ALLOWED
-        for candidate in candidates:
-            if not candidate.text.strip():
-                continue
-            judgement = judge(candidate.text.encode("utf-8", "replace"))
+        for line in _readings(candidates, readers):
+            judgement = judge(line)
             if judgement is None:
                 continue
             if judgement.verdict is not Answer.ALLOW:
@@ -44,6 +43,13 @@ def strictest(judge: JudgeBytes) -> JudgeLine:
         return answer
 
     return rule
+
+
+def _readings(candidates: Sequence[Candidate], readers: LineReaders) -> Iterator[CommandLine]:
+    for candidate in candidates:
+        if candidate.text.strip():
+            whole = candidate.source is not Source.ROWS and not candidate.secret
+            yield from readers.read(candidate.text, candidate.where, whole=whole)
 
 
 class Lines(Protocol):

@@ -12,7 +12,7 @@ from broker.gate.lines.flow import Flow, Place, Setup, Wait, Why
 from broker.gate.lines.keys import Key, KeyReader, Kind
 from broker.gate.lines.marks import Mark, MarkScanner
 from broker.gate.lines.reporting import Reporting
-from broker.gate.lines.ruling import JudgeLine
+from broker.gate.lines.ruling import Accepted, JudgeLine, ignored
 from broker.gate.lines.watching import Watching
 
 _UP = frozenset({b"\x1b[A", b"\x1bOA"})
@@ -23,8 +23,8 @@ __all__ = ["LineGate", "Place", "Setup"]
 class LineGate:
     """The gate of one session with a terminal. Every method returns what to do, in order; none raises."""
 
-    def __init__(self, setup: Setup, judge: JudgeLine) -> None:
-        self._flow = Flow(setup, judge)
+    def __init__(self, setup: Setup, judge: JudgeLine, accepted: Accepted = ignored) -> None:
+        self._flow = Flow(setup, judge, accepted)
         self._reporting = Reporting(self._flow)
         self._watching = Watching(self._flow)
         self._marks = MarkScanner(setup.nonce)

@@ -7,17 +7,21 @@ passed on. Data that a command would read from the same stream is judged like a 
 from __future__ import annotations
 
 from broker.gate.lines.doings import Doing, Fact, Refused, ToTarget
-from broker.gate.lines.ruling import ALLOWED, Candidate, JudgeLine, Ruling, Source, Word
+from broker.gate.lines.ruling import ALLOWED, Accepted, Candidate, JudgeLine, Ruling, Source, Word, ignored
 from broker.gate.lines.typing import continues, readings
+from broker.gate.reading.place import SOMEWHERE
 
 LONGEST = 1 << 20
 
 
 class PipedGate:
-    """The gate of one session without a terminal. Once a line was refused nothing more is passed on."""
+    """The gate of one session without a terminal. Once a line was refused nothing more is passed on.
 
-    def __init__(self, judge: JudgeLine) -> None:
-        self._judge = judge
+    `joins`: a line that a shell would go on with waits for its end; a client of a database is told each line,
+    since it runs none before the statement's end."""
+
+    def __init__(self, judge: JudgeLine, accepted: Accepted = ignored, *, joins: bool = True) -> None:
+        self._judge, self._accepted, self._joins = judge, accepted, joins
         self._buffer = bytearray()
         self._earlier = b""
         self.refused = False
@@ -46,12 +50,14 @@ class PipedGate:
 
     def _line(self, line: bytes, last: bool) -> list[Doing]:
         whole = (self._earlier + line).decode("utf-8", "replace").rstrip("\r\n")
-        if continues(whole) and not last and len(whole) < LONGEST:
+        if self._joins and continues(whole) and not last and len(whole) < LONGEST:
             # Nothing of a line goes out before its end is known: the shell would act on the first half.
             self._earlier += line
             return []
         candidates = [Candidate(one, Source.STREAM) for one in readings(whole)]
         ruling = self._judge(candidates) if whole.strip() else ALLOWED
+        if ruling.allowed and whole.strip():
+            self._accepted(whole, SOMEWHERE)
         sent, self._earlier = self._earlier + line, b""
         fact = Fact(
             "line",

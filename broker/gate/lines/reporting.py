@@ -9,7 +9,7 @@ from broker.gate.lines.flow import MS, QUIET, SETTLE_LATEST, Flow, Place, Wait, 
 from broker.gate.lines.keys import Key, Kind
 from broker.gate.lines.marks import Mark, unquoted
 from broker.gate.lines.ruling import ALLOWED, Candidate, Ruling, Source, Word
-from broker.gate.lines.typing import Typing, readings
+from broker.gate.lines.typing import Typing
 
 REPORT_LATEST = 1000 * MS
 ODD_REPORT_LATEST = 250 * MS
@@ -23,6 +23,11 @@ META_ENTERS = frozenset({b"\x1b\r", b"\x1b\n"})
 LONGEST_JOINED = 1 << 16
 _PASTE_ON = b"\x1b[?2004h"
 _TOO_LONG = "\x01too-long"
+
+
+def _joined(reported: str, text: str) -> str:
+    """A line with those before it that it goes on with; zsh reports them again, bash does not."""
+    return text if not reported or text.startswith(f"{reported}\n") else f"{reported}\n{text}"
 
 
 class Reporting:
@@ -119,6 +124,7 @@ class Reporting:
         flow = self._flow
         self._serials[boot.level] = 0
         self.boot, flow.hooked = None, True
+        flow.level, flow.shells[boot.level] = boot.level, boot.shell or ""
         flow.place, flow.typing = Place.RUNNING, Typing()
         flow.show(b"\r\x1b[K")
         flow.fact("gate-hooked", shell=boot.shell, level=boot.level)
@@ -191,7 +197,8 @@ class Reporting:
         flow = self._flow
         if flow.waits(Why.ACK) or mark.serial != self._serials[mark.level]:
             return
-        self._level, flow.nestable = mark.level, False
+        self._level = flow.level = mark.level
+        flow.nestable = False
         if not self._vouched:
             self.lost("a command ran that was not reported")
         self._vouched = True
@@ -221,10 +228,11 @@ class Reporting:
             return
         self._serials[mark.level], self._entering = mark.serial, 0
         text = unquoted(mark.payload)
-        whole = f"{self._reported}\n{text}" if self._reported else text
+        whole = _joined(self._reported, text)
         ruling = self._judged(text, whole)
         if ruling.allowed:
             self._reported = whole if len(whole) < LONGEST_JOINED else text
+            self._flow.went_out(whole)
             self._flow.expect(whole)
         else:
             self._reported = ""
@@ -236,6 +244,7 @@ class Reporting:
         ruling = self._judged(text, text)
         self._vouched = True
         if ruling.allowed:
+            self._flow.went_out(text)
             self._flow.expect(text)
         self._answer(mark, t, ruling)
 
@@ -245,7 +254,7 @@ class Reporting:
         if text == _TOO_LONG:
             ruling = Ruling(Word.DOUBT, "", "the line is too long to be judged")
         elif text.strip():
-            ruling = flow.rule([Candidate(one, Source.HOOK) for one in readings(whole)])
+            ruling = flow.rule([Candidate(whole, Source.HOOK)])
         else:
             return ALLOWED
         flow.note(text, Source.HOOK, True, ruling)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 
+from broker.gate.reading.place import SOMEWHERE, Where
 from broker.model.approval import ApprovalTerms
 
 
@@ -28,11 +29,13 @@ class Source(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One reading of the line. `secret`: it was typed without echo and may never be shown or kept."""
+    """One reading of the line. `secret`: it was typed without echo and may never be shown or kept. `where`:
+    who reads it, as far as that is known."""
 
     text: str
     source: Source
     secret: bool = False
+    where: Where = SOMEWHERE
 
 
 class Word(Enum):
@@ -66,5 +69,13 @@ class Ruling:
 
 JudgeLine = Callable[[Sequence[Candidate]], Ruling]
 """Judges all readings of one line; the strictest answer of all holds. Total."""
+
+
+def ignored(text: str, where: Where) -> None:
+    """For a judge that looks at each line alone."""
+
+
+Accepted = Callable[[str, Where], None]
+"""Is told each line that went out, and who reads it."""
 
 ALLOWED = Ruling(Word.ALLOW)

@@ -29,6 +29,7 @@ class Findings:
     zero: str = "sh"
     doubt: str | None = None
     reads: list[FileRead] | None = None
+    writes: list[str] = field(default_factory=list)
     sql: list[SqlText] = field(default_factory=list)
     output: str | None = None
     captures: bool = False

@@ -63,6 +63,25 @@ class Splitter:
         """What a statement has so far."""
         return self._text
 
+    @property
+    def begun(self) -> bool:
+        """True if a statement has begun: more than blanks and comments."""
+        return bool(self.tokens) or self._text.strip()[:1] in {"'", '"', "$", "`", "["}
+
+    @property
+    def tokens(self) -> list[Token]:
+        """Those of the statement that has begun; a quote that does not end is none."""
+        if not self._text.strip():
+            return []
+        piece = _Reader(self._text, self._dialect, self._delimiter).piece(last=True)
+        return [] if piece is None else piece.tokens
+
+    def copy(self, *, pending: bool = True) -> Splitter:
+        """One that knows the same and goes its own way; without what a statement has so far if asked."""
+        other = Splitter(self._dialect)
+        other._delimiter, other._text = self._delimiter, self._text if pending else ""
+        return other
+
     def feed(self, text: str, *, last: bool = False) -> list[Piece]:
         """The pieces that end within the text given so far. `last`: nothing follows."""
         self._text += text
