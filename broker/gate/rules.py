@@ -47,9 +47,23 @@ _HOMES = frozenset({"/", "/home", "/root", HOME})
 """Folders below which home folders lie."""
 
 
-def judge_line(rules: CommandRules, line: bytes | CommandLine) -> Judgement:
-    """As `judge`; bytes are a shell's, as of an exec request. Satisfies `model.command.Judge`."""
-    return judge(rules, line if isinstance(line, CommandLine) else parse(line))
+def judge_line(rules: CommandRules, line: bytes | CommandLine, *, gated: bool = True) -> Judgement:
+    """As `judge`, also for the bytes of an exec request. Satisfies `model.command.Judge`."""
+    read = parse(line) if isinstance(line, bytes) else line
+    return judge(rules, read if gated else _unseen(read))
+
+
+def _unseen(line: CommandLine) -> CommandLine:
+    """The line where nobody judges what is typed into the programs that it starts."""
+    listening = next((command for command in line.commands if command.listens), None)
+    if listening is None:
+        return line
+    commands = tuple(
+        replace(command, sql=tuple(replace(sql, typed=False) for sql in command.sql))
+        for command in line.commands
+    )
+    reason = f"what is typed into {_name(listening)} is not judged here"
+    return CommandLine(commands, line.opaque or reason, line.incomplete)
 
 
 def judge(rules: CommandRules, line: CommandLine) -> Judgement:
@@ -109,6 +123,8 @@ def _decides(rules: CommandRules, rule: CommandRule, answer: Answer) -> Approval
 def _sql_denials(rules: CommandRules, command: SimpleCommand) -> list[Judgement]:
     denials = []
     for sql in command.sql:
+        if sql.typed:
+            continue
         if sql.text is None or not known(sql.text):
             denials.append(Judgement(Answer.DENY, rules.rule, "the SQL is not on the line", doubt=True))
             continue
@@ -317,12 +333,15 @@ def _below(glob: str, folder: str) -> Match:
 
 
 def _sql(rule: CommandRule, sql: SqlText) -> Match:
+    if sql.typed:
+        return Match.NO
     if sql.text is None or not known(sql.text):
         return Match.PERHAPS
     reading = read_sql(sql.dialect, sql.text)
     checks = []
     if rule.sql:
-        checks.append(Match.YES if rule.sql & reading.kinds else Match.NO)
+        other = Match.NO if reading.doubt is None else Match.PERHAPS
+        checks.append(Match.YES if rule.sql & reading.kinds else other)
     if rule.tables:
         names = [name for table in reading.tables for name in (table, table.rpartition(".")[2])]
         found = _any([glob.lower() for glob in rule.tables], names)

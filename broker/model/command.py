@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Protocol
 
 from broker.model.access import Rule
 from broker.model.approval import ApprovalTerms, merged
@@ -74,6 +75,8 @@ class SqlText:
     dialect: str
     """One of `DIALECTS`."""
     text: str | None
+    typed: bool = False
+    """It will be typed in, and each line is judged then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,9 @@ class SimpleCommand:
     """Names of variables and functions that it sets."""
     does: frozenset[Deed] = frozenset()
     sql: tuple[SqlText, ...] = ()
+    listens: str = ""
+    """The language of the lines that it reads from the person's terminal: `shell`, `postgresql`, `python` …;
+    empty where it reads none, or none that is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +105,8 @@ class CommandLine:
     """All that a line could start, wrappers and what they start each on their own.
 
     `opaque` says why more than `commands` could run; None: nothing else can. `incomplete`: the shell
-    would ask for more, and what the next lines make of it is judged then; `opaque` is set as well.
+    would ask for more, and what the next lines make of it is judged then. Of a text that was not typed,
+    `opaque` is set as well: nobody will be asked.
     """
 
     commands: tuple[SimpleCommand, ...]
@@ -187,8 +194,12 @@ class Judgement:
     """For HOLD: who decides."""
 
 
-Judge = Callable[[CommandRules, bytes | CommandLine], Judgement]
-"""Judges one line; total, without I/O."""
+class Judge(Protocol):
+    """Judges one line; total, without I/O."""
+
+    def __call__(self, rules: CommandRules, line: bytes | CommandLine, *, gated: bool = True) -> Judgement:
+        """`line`: the text as a shell gets it, or what was read of it. `gated`: what is typed into the
+        programs that it starts is judged as well."""
 
 
 def strictest(judgements: Iterable[Judgement]) -> Judgement | None:

@@ -7,11 +7,12 @@ from enum import StrEnum
 
 
 class Dialect(StrEnum):
-    """The language of the lines typed into a session."""
+    """The language of the lines typed into a session. NONE: they are not to be read."""
 
     SHELL = "shell"
     POSTGRES = "postgres"
     MYSQL = "mysql"
+    SQLITE = "sqlite"
     PYTHON = "python"
     NONE = "none"
 
@@ -87,5 +88,5 @@ class Target:
 
     @property
     def gateable(self) -> bool:
-        """True if rules for command lines can be enforced in its shells."""
-        return self.gate is not Gate.OFF and self.dialect is Dialect.SHELL
+        """True if rules for command lines can be enforced in its sessions."""
+        return self.gate is not Gate.OFF and self.dialect is not Dialect.NONE

@@ -262,7 +262,7 @@ def _limits(granting: list[Policy]) -> Limits:
 
 
 def _blind(policy: Policy, target: Target) -> str:
-    why = f"dialect is {target.dialect.value}" if target.dialect is not Dialect.SHELL else "gate is off"
+    why = "gate is off" if target.dialect is not Dialect.NONE else f"dialect is {target.dialect.value}"
     return f"the policy {policy.rule.name} has rules for command lines, and none are read here ({why})"
 
 

@@ -16,7 +16,7 @@ def judged_by(
 ) -> Judgement:
     """The policy's answer; `rules` are its own. A failure is a denial (lesson 29)."""
     try:
-        said = judge(in_scope(policy, rules, request), line)
+        said = judge(in_scope(policy, rules, request), line, gated=request.target.gateable)
     except Exception as error:
         text = f"the command could not be judged ({type(error).__name__})"
         return Judgement(Answer.DENY, policy.rule, text)

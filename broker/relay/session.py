@@ -12,12 +12,13 @@ import structlog
 from broker.gate.lines.gate import LineGate, Setup
 from broker.gate.lines.piped import PipedGate
 from broker.gate.lines.programs import reads_commands
+from broker.gate.reading import listens, readers_of
 from broker.model import exits
 from broker.model.access import Grant
 from broker.model.command import Answer
 from broker.model.errors import BartizanError, CannotRecord
 from broker.model.session import SessionRow
-from broker.model.target import Channel, Gate
+from broker.model.target import Channel, Dialect, Gate
 from broker.ports import HostKeyStore, SecretStore
 from broker.relay.client import ClientSide
 from broker.relay.holds import HoldDesk
@@ -187,20 +188,30 @@ class Sessions:
         wanted = target.gateable and (target.gate is Gate.ON or judge(b"true") is not None)
         if not wanted:
             return None
+        command = _command(grant)
+        # What a client asks to run is no program of the target's dialect.
+        dialect = target.dialect if grant.command is None else Dialect.SHELL
+        readers = readers_of(command, dialect)
         if terminal is None:
-            command = _command(grant)
-            reads = command is None or reads_commands(command.decode("utf-8", "replace"))
-            return PipedLines(PipedGate(strictest(judge)), voice) if reads else None
+            reads = command is None or dialect is not Dialect.SHELL or takes_commands(command)
+            piped = PipedGate(strictest(judge, readers), readers.take, joins=readers.joins())
+            return PipedLines(piped, voice) if reads else None
         setup = Setup(
             cols=terminal.window.cols or 80,
             rows=terminal.window.rows or 24,
             nonce=secrets.token_hex(16),
             tag="_" + secrets.token_hex(4),
-            hook=grant.channel is Channel.SHELL and target.start is None,
-            running=(_command(grant) or b"").decode("utf-8", "replace"),
+            hook=grant.channel is Channel.SHELL and target.start is None and dialect is Dialect.SHELL,
+            running=(command or b"").decode("utf-8", "replace"),
             doubt=on_doubt(target.on_doubt, self._service.doubt_judge(grant)),
         )
-        return GatedLines(LineGate(setup, strictest(judge)), voice, row.started_at)
+        gate = LineGate(setup, strictest(judge, readers), readers.take)
+        return GatedLines(gate, voice, row.started_at)
+
+
+def takes_commands(command: bytes) -> bool:
+    """True if a command runs the lines of its input."""
+    return reads_commands(command.decode("utf-8", "replace")) or listens(command)
 
 
 def voice_of(client: ClientSide) -> Voice:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from broker.model import exits
 from broker.model.access import AccessRequest, Decision, Grant, Verdict
-from broker.model.command import Answer, Judgement
+from broker.model.command import Answer, CommandLine, Judgement
 from broker.model.identity import Authenticated
 from broker.model.ids import SessionId, session_id
 from broker.model.session import LineReport, SessionRow, SessionState
@@ -138,12 +138,12 @@ class SessionService:
         principal = replace(who, principal=user.principal())
         return Grant(principal, target, account, wish.channel, decision, wish.reason, wish.command)
 
-    def line_judge(self, grant: Grant) -> Callable[[bytes], Judgement | None]:
+    def line_judge(self, grant: Grant) -> Callable[[bytes | CommandLine], Judgement | None]:
         """Judges lines typed in a granted session, by the policies in force when each is typed. The hours of
         a policy are those of the start, the hours of its rules those of the line."""
         request = self._as_started(grant)
 
-        def judged(line: bytes) -> Judgement | None:
+        def judged(line: bytes | CommandLine) -> Judgement | None:
             return self._policy.judge_line(replace(request, line_at=self._clock.now()), line)
 
         return judged

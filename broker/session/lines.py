@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -24,9 +24,19 @@ from broker.gate.lines.doings import (
     Warned,
 )
 from broker.gate.lines.gate import LineGate
-from broker.gate.lines.ruling import ALLOWED, Candidate, JudgeDoubt, JudgeLine, Ruling, Word, doubted
-from broker.model.access import Rule
-from broker.model.command import Answer, Judgement
+from broker.gate.lines.ruling import (
+    ALLOWED,
+    Candidate,
+    JudgeDoubt,
+    JudgeLine,
+    Ruling,
+    Source,
+    Word,
+    doubted,
+)
+from broker.gate.reading import LineReaders
+from broker.model.command import Answer, CommandLine, Judgement
+from broker.model.command import strictest as strictest_of
 from broker.model.session import LineReport
 from broker.model.target import OnDoubt
 from broker.session.actions import (
@@ -45,48 +55,44 @@ from broker.session.held import HeldNotice, ending, lines, opening
 from broker.session.notices import Voice, because, shown
 from broker.session.tally import Tally
 
-JudgeBytes = Callable[[bytes], Judgement | None]
+JudgeText = Callable[[bytes | CommandLine], Judgement | None]
 TIMER = "gate"
 NOTICE = "gate-notice"
 TIMERS = frozenset({TIMER, NOTICE})
 NOBODY = "it needs approval, and no rule says whose"
 
 
-def strictest(judge: JudgeBytes) -> JudgeLine:
-    """Judges every reading of a line; the strictest answer of all holds, of two alike the surer one. Where
-    several readings have to be approved, all who are named for any of them have to agree."""
+def strictest(judge: JudgeText, readers: LineReaders) -> JudgeLine:
+    """Judges every reading of a line by everything that could read it; the strictest answer of all holds."""
 
     def rule(candidates: Sequence[Candidate]) -> Ruling:
-        texts = [one.text for one in candidates if one.text.strip()]
-        found = [said for text in texts if (said := judge(text.encode("utf-8", "replace"))) is not None]
-        if not found:
-            return ALLOWED
-        chosen = max(found, key=lambda said: (said.verdict.strictness, not said.doubt))
-        observed = tuple(dict.fromkeys(rule for said in found for rule in said.observed))
-        return ruled(_agreed(chosen, found), observed)
+        judgements = [judge(line) for line in _readings(candidates, readers)]
+        said = strictest_of(one for one in judgements if one is not None)
+        return ALLOWED if said is None else ruled(said)
 
     return rule
 
 
-def ruled(said: Judgement, observed: tuple[Rule, ...] = ()) -> Ruling:
+def _readings(candidates: Sequence[Candidate], readers: LineReaders) -> Iterator[CommandLine]:
+    for candidate in candidates:
+        if candidate.text.strip():
+            whole = candidate.source is not Source.ROWS and not candidate.secret
+            yield from readers.read(candidate.text, candidate.where, whole=whole)
+
+
+def ruled(said: Judgement) -> Ruling:
     """A judgement as the gate's ruling. What nobody is named for to approve is refused."""
     ruling = Ruling(
-        Word(said.verdict.value), said.rule.name, said.reason, said.rule.origin, said.approval, observed
+        Word(said.verdict.value),
+        said.rule.name,
+        said.reason,
+        said.rule.origin,
+        said.approval,
+        said.observed,
     )
     if ruling.word is Word.HOLD and ruling.approval is None:
         return replace(ruling, word=Word.DENY, reason=f"{said.reason}: {NOBODY}")
     return ruling
-
-
-def _agreed(chosen: Judgement, found: Sequence[Judgement]) -> Judgement:
-    """For a line that is held: the terms of all readings that are."""
-    terms = [said.approval for said in found if said.verdict is Answer.HOLD and said.approval is not None]
-    if chosen.verdict is not Answer.HOLD or chosen.approval is None:
-        return chosen
-    panels = dict.fromkeys(panel for one in (chosen.approval, *terms) for panel in one.panels)
-    within = [one.within_s for one in terms if one.within_s is not None]
-    merged = replace(chosen.approval, panels=tuple(panels), within_s=min(within, default=None))
-    return replace(chosen, approval=merged)
 
 
 def on_doubt(how: OnDoubt, judge: Callable[[str], Judgement]) -> JudgeDoubt:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from broker.gate.lines import Candidate, Ruling, Word
 from broker.gate.lines.doings import Doing, Fact, Held, Refused, Settled, ToClient, ToTarget, Wake
 from broker.gate.lines.gate import LineGate, Setup
-from broker.gate.lines.ruling import stricter
+from broker.gate.lines.ruling import Accepted, JudgeLine, ignored, stricter
 from broker.model.approval import ApprovalTerms, Panel
 
 NONCE = "c0ffee" * 5
@@ -40,8 +40,18 @@ def _judged(command: str) -> Ruling:
 class Conversation:
     """`say` and `hear` are what user and target do; `sent`, `shown`, `facts`, `refused` what came of it."""
 
-    def __init__(self, *, hook: bool = False, cols: int = 80, rows: int = 24, **setup: object) -> None:
-        self.gate = LineGate(Setup(cols, rows, NONCE, "_t", hook=hook, **setup), judge)  # type: ignore[arg-type]
+    def __init__(
+        self,
+        *,
+        hook: bool = False,
+        cols: int = 80,
+        rows: int = 24,
+        judge: JudgeLine = judge,
+        accepted: Accepted = ignored,
+        **setup: object,
+    ) -> None:
+        terms = Setup(cols, rows, NONCE, "_t", hook=hook, **setup)  # type: ignore[arg-type]
+        self.gate = LineGate(terms, judge, accepted)
         self.now = 0
         self.sent, self.shown = bytearray(), bytearray()
         self.facts: list[Fact] = []

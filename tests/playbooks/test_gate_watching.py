@@ -163,15 +163,6 @@ def test_the_alternate_screen_of_any_other_program_is_no_editor() -> None:
     assert shell.ran == ["tmux"]
 
 
-def test_what_a_repl_would_hand_to_a_shell_is_judged() -> None:
-    talk = Conversation()
-    shell = Cooked(talk).type("python3\r")
-    shell.prompt = ">>> "
-    talk.hear("\r\n>>> ")
-    assert shell.type("import os\r").ran[-1] == "import os"
-    assert shell.type("os.system('forbidden x')\r").ran[-1] == "import os"
-
-
 def test_a_key_that_another_program_took_does_not_stay_in_the_line() -> None:
     talk = Conversation()
     shell = Cooked(talk).type("top\r")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from broker.gate import hooks
 from broker.gate.lines.doings import Refused, ToTarget
-from broker.gate.lines.foreign import handed_over, screen_escape
+from broker.gate.lines.foreign import screen_escape
 from broker.gate.lines.keys import KeyReader, Kind
 from broker.gate.lines.marks import Mark, MarkScanner, unquoted
 from broker.gate.lines.picture import read, start_of
@@ -18,6 +18,7 @@ from broker.gate.lines.piped import PipedGate
 from broker.gate.lines.programs import reads_commands, starts_shell
 from broker.gate.lines.typed import CookedLine, EditorLine
 from broker.gate.lines.typing import continues, suffixes
+from broker.gate.reading.unknown import handed_over
 from recorder.screen import Screen
 from tests.playbooks.gated import judge
 

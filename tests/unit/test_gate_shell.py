@@ -251,8 +251,6 @@ def test_what_a_shell_would_run_is_seen(line: str, programs: str | None) -> None
         "git -c core.pager=a log",
         "man -P a b",
         "gdb -ex '!a'",
-        "psql -c '\\! id'",
-        "sqlite3 x '.shell a'",
         "unknown-tool bash",
         "unknown-tool --exec=id",
         "ssh -F x h a",

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from broker.gate.rules import judge_line
 from broker.model.access import Limits, Verdict
-from broker.model.command import CommandRules, Judgement
+from broker.model.command import CommandLine, CommandRules, Judgement
 from broker.model.identity import Kind, Principal
 from broker.model.target import Channel
 from broker.policy.engine import Engine
@@ -173,7 +173,7 @@ def test_exec_is_judged_by_its_command(tmp_path: Path) -> None:
 def test_lesson_29_a_judge_that_fails_denies(tmp_path: Path) -> None:
     """lesson 29: a check that errors never keeps or gives an allowing answer."""
 
-    def broken(rules: CommandRules, command: bytes) -> Judgement:
+    def broken(rules: CommandRules, line: bytes | CommandLine, *, gated: bool = True) -> Judgement:
         raise RuntimeError("no parser")
 
     policies = load(tmp_path, policy(channels="exec", commands="[{deny: {program: rm}}]"))

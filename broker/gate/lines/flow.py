@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, StrEnum
 
 from broker.gate.lines import picture
 from broker.gate.lines.doings import Doing, Fact, Refused, ToClient, ToTarget, Warned
 from broker.gate.lines.keys import Key
 from broker.gate.lines.programs import starts_shell
-from broker.gate.lines.ruling import Candidate, JudgeDoubt, JudgeLine, Ruling, Source, Word, doubted
+from broker.gate.lines.ruling import (
+    Accepted,
+    Candidate,
+    JudgeDoubt,
+    JudgeLine,
+    Ruling,
+    Source,
+    Word,
+    doubted,
+)
 from broker.gate.lines.typing import Typing
+from broker.gate.reading.place import Reads, Where
 from recorder.screen import LazyScreen
 
 MS = 1000
@@ -82,8 +92,13 @@ class Setup:
 class Flow:
     """The shared state, and the few ways in which it changes."""
 
-    def __init__(self, setup: Setup, judge: JudgeLine) -> None:
+    def __init__(self, setup: Setup, judge: JudgeLine, accepted: Accepted) -> None:
         self.setup, self.judge = setup, judge
+        self._accepted = accepted
+        self.level = 0
+        """The hooked shell that was at its prompt last; 0: none was."""
+        self.shells: dict[int, str] = {}
+        """Names of the hooked shells."""
         self.view = LazyScreen(setup.cols, setup.rows)
         self.typing = Typing()
         self.place = Place.UNHOOKED
@@ -176,8 +191,22 @@ class Flow:
     def fact(self, kind: str, **fields: str | int | bool | None) -> None:
         self.out.append(Fact(kind, fields))
 
-    def rule(self, candidates: Sequence[Candidate]) -> Ruling:
-        return self.judge(candidates)
+    def rule(self, candidates: Sequence[Candidate], where: Where | None = None) -> Ruling:
+        """`where`: who reads the line, if it is not who reads the user's keys."""
+        place = where or self.where
+        return self.judge([replace(candidate, where=place) for candidate in candidates])
+
+    @property
+    def where(self) -> Where:
+        """Who reads the user's lines."""
+        if not self.hooked:
+            return Where()
+        reads = {Place.ASKED: Reads.SHELL, Place.PROMPT: Reads.SHELL, Place.RUNNING: Reads.PROGRAM}
+        return Where(reads.get(self.place, Reads.EITHER), self.level, self.shells.get(self.level, ""))
+
+    def went_out(self, text: str) -> None:
+        """A line was sent on to its reader."""
+        self._accepted(text, self.where)
 
     def note(self, text: str, source: Source, agreed: bool, ruling: Ruling, secret: bool = False) -> None:
         """Keep what was judged and how; of a line typed without echo only that there was one."""

@@ -1,4 +1,4 @@
-"""What a line of another language would hand to a shell: REPLs, SQL clients, editors and pagers."""
+"""Programs that read a language of their own, and what an editor or pager would hand to a shell."""
 
 from __future__ import annotations
 
@@ -6,10 +6,6 @@ import re
 
 from broker.gate.lines.programs import names
 
-_STRING = re.compile(r"'([^'\\]*(?:\\.[^'\\]*)*)'|\"([^\"\\]*(?:\\.[^\"\\]*)*)\"")
-_META = re.compile(
-    r"(?:\\!|^\s*[!.]?(?:system|shell|sh)\b|^\s*!|\bprogram\s+)\s*(.*)", re.IGNORECASE | re.DOTALL
-)
 _PROGRAMS = re.compile(
     r"(?:python|ipython|perl|ruby|irb|node|php|lua|psql|mysql|mariadb|sqlite|gdb|bc|ftp|sftp|R\Z|tclsh|scala|jshell|ghci)"
 )
@@ -18,14 +14,6 @@ _PROGRAMS = re.compile(
 def reads_no_shell(line: str) -> bool:
     """True if the accepted line started something known to read a language of its own."""
     return any(_PROGRAMS.match(name) for name in names(line))
-
-
-def handed_over(line: str) -> list[str]:
-    """Texts in the line that a shell could run: string literals, what follows `\\!` or `system`."""
-    found = [single or double for single, double in _STRING.findall(line)]
-    if match := _META.search(line):
-        found.append(match[1].rstrip(" ;"))
-    return [text for text in found if text.strip()]
 
 
 def screen_escape(row: str) -> str:

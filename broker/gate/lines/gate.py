@@ -14,7 +14,7 @@ from broker.gate.lines.holding import Holding
 from broker.gate.lines.keys import Key, KeyReader, Kind
 from broker.gate.lines.marks import Mark, MarkScanner
 from broker.gate.lines.reporting import Reporting
-from broker.gate.lines.ruling import JudgeLine
+from broker.gate.lines.ruling import Accepted, JudgeLine, ignored
 from broker.gate.lines.watching import Watching
 
 COVER_TIME = 5000 * MS
@@ -27,8 +27,8 @@ __all__ = ["LineGate", "Place", "Setup"]
 class LineGate:
     """The gate of one session with a terminal. Every method returns what to do, in order; none raises."""
 
-    def __init__(self, setup: Setup, judge: JudgeLine) -> None:
-        self._flow = Flow(setup, judge)
+    def __init__(self, setup: Setup, judge: JudgeLine, accepted: Accepted = ignored) -> None:
+        self._flow = Flow(setup, judge, accepted)
         self._holding = Holding(self._flow)
         self._reporting = Reporting(self._flow, self._holding)
         self._watching = Watching(self._flow, self._holding)

@@ -22,14 +22,17 @@ from broker.gate.lines.doings import (
     Warned,
 )
 from broker.gate.lines.ruling import (
+    Accepted,
     Candidate,
     JudgeLine,
     Ruling,
     Source,
     Word,
     doubted,
+    ignored,
 )
 from broker.gate.lines.typing import continues, readings
+from broker.gate.reading.place import SOMEWHERE
 
 LONGEST = 1 << 20
 NO_TERMINAL = "it has to be confirmed by hand, and there is no terminal to do that at"
@@ -46,10 +49,13 @@ class _Waiting:
 
 
 class PipedGate:
-    """The gate of one session without a terminal. Once a line was refused nothing more is passed on."""
+    """The gate of one session without a terminal. Once a line was refused nothing more is passed on.
 
-    def __init__(self, judge: JudgeLine) -> None:
-        self._judge = judge
+    `joins`: a line that a shell would go on with waits for its end; a client of a database is told each line,
+    since it runs none before the statement's end."""
+
+    def __init__(self, judge: JudgeLine, accepted: Accepted = ignored, *, joins: bool = True) -> None:
+        self._judge, self._accepted, self._joins = judge, accepted, joins
         self._buffer = bytearray()
         self._earlier = b""
         self._number = 0
@@ -114,7 +120,7 @@ class PipedGate:
     def _line(self, line: bytes, last: bool) -> list[Doing]:
         data = self._earlier + line
         whole = data.decode("utf-8", "replace").rstrip("\r\n")
-        if continues(whole) and not last and len(whole) < LONGEST:
+        if self._joins and continues(whole) and not last and len(whole) < LONGEST:
             # Nothing of a line goes out before its end is known: the shell would act on the first half.
             self._earlier = data
             return []
@@ -133,6 +139,7 @@ class PipedGate:
             return [*facts, Held(self._number, ruling, whole, Spot())]
         if not ruling.allowed:
             return [*facts, *self._refuse(ruling, whole)]
+        self._accepted(whole, SOMEWHERE)
         warned = [Warned(ruling, whole, Spot())] if ruling.word is Word.WARN else []
         return [*facts, *warned, ToTarget(data)]
 

@@ -14,7 +14,7 @@ from broker.gate.lines.keys import Key, Kind
 from broker.gate.lines.marks import Mark, unquoted
 from broker.gate.lines.refusing import Refusing
 from broker.gate.lines.ruling import ALLOWED, Candidate, Ruling, Source, Word, doubted
-from broker.gate.lines.typing import Typing, readings
+from broker.gate.lines.typing import Typing
 
 REPORT_LATEST = 1000 * MS
 ODD_REPORT_LATEST = 250 * MS
@@ -29,6 +29,11 @@ LONGEST_JOINED = 1 << 16
 _PASTE_ON = b"\x1b[?2004h"
 _TOO_LONG = "\x01too-long"
 NO_TEXT = "it needs a word of approval and holds bytes that are no text, so it cannot be shown to anybody"
+
+
+def _joined(reported: str, text: str) -> str:
+    """A line with those before it that it goes on with; zsh reports them again, bash does not."""
+    return text if not reported or text.startswith(f"{reported}\n") else f"{reported}\n{text}"
 
 
 class Reporting:
@@ -140,6 +145,7 @@ class Reporting:
         if boot.shell == "bash":
             self._clearing.add(boot.level)
         self.boot, flow.hooked = None, True
+        flow.level, flow.shells[boot.level] = boot.level, boot.shell or ""
         flow.place, flow.typing = Place.RUNNING, Typing()
         flow.fact("gate-hooked", shell=boot.shell, level=boot.level)
         self._fresh = bytearray()
@@ -232,7 +238,8 @@ class Reporting:
         if flow.waits(Why.ACK) or mark.serial != self._serials[mark.level]:
             return
         self._holding.gone(t)
-        self._level, flow.nestable = mark.level, False
+        self._level = flow.level = mark.level
+        flow.nestable = False
         if not self._vouched:
             self.lost("a command ran that was not reported")
         self._vouched = True
@@ -267,7 +274,7 @@ class Reporting:
         self._holding.gone(t)
         self._serials[mark.level], self._entering = mark.serial, 0
         text = unquoted(mark.payload)
-        whole = f"{self._reported}\n{text}" if self._reported else text
+        whole = _joined(self._reported, text)
         begun = whole if len(whole) < LONGEST_JOINED else text
         self._ruled(mark, t, self._judged(text, whole), text, whole, begun)
 
@@ -286,7 +293,7 @@ class Reporting:
         if text == _TOO_LONG:
             ruling = doubted("the line is too long to be judged")
         else:
-            ruling = flow.rule([Candidate(one, Source.HOOK) for one in readings(whole)])
+            ruling = flow.rule([Candidate(whole, Source.HOOK)])
         if ruling.waits and "\ufffd" in whole:
             ruling = replace(ruling, word=Word.DENY, reason=f"{ruling.reason}: {NO_TEXT}")
         flow.note(text, Source.HOOK, True, ruling)
@@ -299,6 +306,7 @@ class Reporting:
 
         def passed(t: int) -> None:
             self._reported = self._reported if begun is None else begun
+            flow.went_out(whole)
             flow.expect(whole)
             self._answer(mark, t, "y")
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 
+from broker.gate.reading.place import SOMEWHERE, Where
 from broker.model.access import Rule
 from broker.model.approval import ApprovalTerms
 
@@ -29,11 +30,13 @@ class Source(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One reading of the line. `secret`: it was typed without echo and may never be shown or kept."""
+    """One reading of the line. `secret`: it was typed without echo and may never be shown or kept. `where`:
+    who reads it, as far as that is known."""
 
     text: str
     source: Source
     secret: bool = False
+    where: Where = SOMEWHERE
 
 
 class Word(Enum):
@@ -83,6 +86,14 @@ JudgeLine = Callable[[Sequence[Candidate]], Ruling]
 
 JudgeDoubt = Callable[[str], Ruling]
 """What becomes of a line that could not be read, given why. Total."""
+
+
+def ignored(text: str, where: Where) -> None:
+    """For a judge that looks at each line alone."""
+
+
+Accepted = Callable[[str, Where], None]
+"""Is told each line that went out, and who reads it."""
 
 ALLOWED = Ruling(Word.ALLOW)
 

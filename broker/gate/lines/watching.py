@@ -7,13 +7,14 @@ from dataclasses import replace
 from broker.gate.lines import picture
 from broker.gate.lines.doings import Refused
 from broker.gate.lines.flow import MS, PASTE_END, QUIET, SETTLE_LATEST, Flow, Place, Wait, Why
-from broker.gate.lines.foreign import handed_over, reads_no_shell, screen_escape
+from broker.gate.lines.foreign import reads_no_shell, screen_escape
 from broker.gate.lines.holding import Holding
 from broker.gate.lines.keys import Key, Kind
 from broker.gate.lines.kill import INTERRUPT, Killing, remains
 from broker.gate.lines.programs import takes_screen
 from broker.gate.lines.ruling import ALLOWED, Candidate, Ruling, Source, Word, stricter
 from broker.gate.lines.typing import Evidence, same
+from broker.gate.reading.place import Reads, Where
 
 KILL_LATEST = 600 * MS
 LONGEST_POISON = 4096
@@ -86,7 +87,8 @@ class Watching:
         flow = self._flow
         flow.typing.next_line()
         command = screen_escape(picture.cursor_row(flow.view.sync()).strip())
-        ruling = flow.rule([Candidate(command, Source.ROWS)]) if command else ALLOWED
+        handed = Where(Reads.HANDED)
+        ruling = flow.rule([Candidate(command, Source.ROWS)], handed) if command else ALLOWED
         if ruling.word is Word.HOLD:
             ruling = stricter(ruling, self._doubt("a row of the screen may be less than the line"))
         if command:
@@ -155,7 +157,7 @@ class Watching:
         return evidence.agreed and now.agreed and now.text == evidence.text
 
     def _with_more(self, candidates: list[Candidate]) -> list[Candidate]:
-        """Also what could still stand in front of the line, and what in it would reach a shell."""
+        """Also what could still stand in front of the line."""
         flow = self._flow
         if self._carried and self._begins_anew():
             self._carried = ""
@@ -164,9 +166,6 @@ class Watching:
             candidates.append(Candidate(whole, Source.SCREEN))
         if before := self._poison + self._carried:
             candidates += [Candidate(before + one.text, one.source, one.secret) for one in candidates]
-        if reads_no_shell(flow.accepted):
-            inner = [(text, one) for one in candidates for text in handed_over(one.text)]
-            candidates += [Candidate(text, one.source, one.secret) for text, one in inner]
         return candidates
 
     def _begins_anew(self) -> bool:
@@ -189,8 +188,10 @@ class Watching:
         flow.send(key.raw)
         self.forget()
         text = "" if evidence.silent else evidence.text
-        if text.strip() and not flow.pasting:
-            self._expect(text)
+        if text.strip():
+            flow.went_out(text)
+            if not flow.pasting:
+                self._expect(text)
         flow.typing.accepted(text)
         flow.hold(Wait(Why.ANSWER, t, t + SETTLE_LATEST, QUIET))
 

@@ -50,7 +50,7 @@ def container(name: str, args: list[str], state: State, flow: Flow) -> Findings:
     if verb in {"exec", "run", "create", "debug"}:
         _in_container(name, verb, rest, flow, findings)
     elif verb == "attach":
-        findings.does.add(Deed.SHELL)
+        findings.shell(name, flow)
     elif verb == "build" and name != "crictl":
         return findings
     return findings
@@ -66,7 +66,7 @@ def _in_container(name: str, verb: str, rest: list[str], flow: Flow, findings: F
     if command[:1] == ["--"]:
         command = command[1:]
     if name in {"lxc", "incus"} and not command:
-        findings.does.add(Deed.SHELL)
+        findings.shell(name, flow)
     mounts = [
         value.partition(":")[0] for value in inner.values("v", "volume") if value.startswith(("/", "~", "."))
     ]
@@ -108,13 +108,13 @@ def kubectl(name: str, args: list[str], state: State, flow: Flow) -> Findings:
                 else Input(terminal=True),
             )
         elif "rsh" in verbs:
-            findings.does.add(Deed.SHELL)
+            findings.shell(name, flow)
         elif verbs & {"run", "debug"} and any(
             re.match(r"-[a-z]*[it]|--stdin|--tty|--attach", arg) for arg in args[:end]
         ):
             findings.doubt = "what the image that kubectl starts runs is not known"
     elif "attach" in verbs:
-        findings.does.add(Deed.SHELL)
+        findings.shell(name, flow)
     return findings
 
 

@@ -98,11 +98,6 @@ _EXEC_ARGUMENT: dict[str, str] = {
     "nmap": r"--interactive|--script(?!=(?:default|safe|vuln|banner)\b)|--datadir",
     "ftp lftp tnftp": r".*[!|`].*|-[ecf].*",
     "telnet rlogin": r".*!.*",
-    "sqlite3 sqlite": (
-        r"-init.*|.*(?:\.(?:shell|system|sh|sy\w*|import|read|load|once|output|o\b|excel|"
-        r"e\b|ed\w*|www|w|cd|archive|ar|log|trace|save|backup|restore|testc)\b).*|.*(?:load_extension|"
-        r"writefile|edit\s*\(|readfile|fts3_tokenizer).*"
-    ),
     "redis-cli": r"--eval|.*(?:MODULE|CONFIG|SLAVEOF|DEBUG|EVAL).*",
     "mongo mongosh": r"--eval|.*\.js\Z",
     "ssh-keygen": r"-[a-zA-Z]*D|-w",
@@ -205,7 +200,7 @@ _COMMAND_INPUT = names(
 _INPUT_ESCAPE = re.compile(
     r"(?m)!|\\[!oigw]|\\copy|^\s*(?:shell|python|system|source|exec|pipe|make|sy?s?|\.)\b|\|\s*\w|syscmd|^\s*\.|\bsh\b|\bshell\b|`|system|\\"
 )
-_PLAIN = names(
+QUIET = names(
     """ls cat tac head tail grep egrep fgrep rg echo printf cp mv ln mkdir rmdir rm touch chmod chown chgrp
     stat df du ps top free uptime who w id whoami uname hostname date cal sleep kill pkill killall pgrep
     pidof which whereis type man info apropos whatis help test true false wc sort uniq cut tr paste join
@@ -229,6 +224,7 @@ _PLAIN = names(
     xinput xmodmap xset terraform terraform-docs ssh-add ssh-keygen ssh-copy-id openssl gpg rsync gsutil
     aws s3cmd rclone mail cancel lp lpr wormhole whois finger"""
 )
+"""Programs that do what they are known for and start nothing."""
 _LOOKS_LIKE = re.compile(
     r"(?:[a-z/]*/)?(?:"
     + "|".join(sorted(re.escape(name) for name in SHELLS | OTHER_SHELLS - {"rc", "es", "ion", "oil"}))
@@ -263,7 +259,7 @@ def escapes(name: str, args: list[str], flow: Flow) -> Findings:
         _by_argument(name, pattern, args, findings)
     if name in _COMMAND_INPUT and not flow.stdin.terminal:
         _by_input(name, flow, findings)
-    if name not in _PLAIN and pattern is None:
+    if name not in QUIET and pattern is None:
         _guessed(name, args, findings)
     return findings
 
@@ -289,8 +285,6 @@ def _by_argument(name: str, pattern: re.Pattern[str], args: list[str], findings:
             "gdb",
             "vim",
             "vi",
-            "psql",
-            "sqlite3",
             "man",
             "rsync",
         }:

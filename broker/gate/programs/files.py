@@ -19,7 +19,7 @@ _NEVER = names(
     semanage mountpoint findmnt trash shred truncate fallocate mkfifo mknod help bind shopt ulimit umask
     wait fg bg disown"""
 )
-_READERS = names(
+READERS = names(
     """cat tac head tail less more most zcat zless bzcat xzcat zstdcat lz4cat nl od hexdump xxd hd strings
     cut paste join sort uniq shuf wc fold fmt pr expand unexpand column comm diff diff3 sdiff cmp
     colordiff vimdiff base64 base32 basenc base58 b2sum md5sum sha1sum sha224sum sha256sum sha384sum
@@ -164,6 +164,6 @@ def _partly(name: str, arg: str) -> list[str]:
     if arg.startswith("-") and WORDS not in arg:
         return []
     bare = "".join(char for char in arg if char not in UNKNOWN)
-    if name in _READERS or (bare.startswith(("/", "~")) and len(bare) > 1):
+    if name in READERS or (bare.startswith(("/", "~")) and len(bare) > 1):
         return [arg.replace(WORDS, ANY)]
     return []

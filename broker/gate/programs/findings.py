@@ -29,14 +29,28 @@ class Findings:
     zero: str = "sh"
     doubt: str | None = None
     reads: list[FileRead] | None = None
+    writes: list[str] = field(default_factory=list)
     sql: list[SqlText] = field(default_factory=list)
     output: str | None = None
     captures: bool = False
     """What it prints is what the command inside prints."""
+    listens: str = ""
+    """The language of the lines that it reads from the terminal."""
 
     def run(self, argv: list[str], stdin: Input) -> None:
         if argv:
             self.commands.append((argv, Flow(stdin)))
+
+    def shell(self, name: str, flow: Flow) -> None:
+        """It starts a shell without a command: for the person, or for its input."""
+        if flow.stdin.terminal:
+            self.does.add(Deed.SHELL)
+            self.listens = "shell"
+        elif flow.stdin.rest is not None:
+            self.texts.append((flow.stdin.rest, Input()))
+        else:
+            self.does.add(Deed.SHELL)
+            self.doubt = self.doubt or f"{name} runs its input, which is not known"
 
     def escape(self, text: str | None = None) -> Findings:
         """It starts a shell or a command although that is not its purpose."""

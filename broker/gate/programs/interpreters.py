@@ -93,6 +93,7 @@ def interpreter(name: str, args: list[str], state: State, flow: Flow) -> Finding
         "node",
     }:
         findings.does.add(Deed.SHELL)
+        findings.listens = spec.language if flow.stdin.terminal else ""
     if any(open_ended(arg) for arg in args if arg.startswith("-")) or any(open_ended(code) for code in codes):
         findings.doubt = f"what {name} runs is not known"
     if codes:
@@ -199,6 +200,7 @@ def _without_code(
             _judge_code(name, spec.language, content, findings)
         return
     if flow.stdin.terminal:
+        findings.listens = spec.language
         if spec.prompt or spec.language == "php":
             findings.does.add(Deed.SHELL)
     elif flow.stdin.rest is None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from broker.gate.programs.escapes import escapes
-from broker.gate.programs.files import file_reads
+from broker.gate.programs.escapes import QUIET, escapes
+from broker.gate.programs.files import READERS, file_reads
 from broker.gate.programs.findings import ASSIGNMENT, Findings, asks_only
 from broker.gate.programs.interpreters import code_handler, filter_code, interpreter, interpreter_of
 from broker.gate.programs.network import sends
@@ -11,8 +11,10 @@ from broker.gate.programs.output import filtered
 from broker.gate.programs.runners import HANDLERS
 from broker.gate.programs.shells import OTHER_SHELLS, SHELLS, shell
 from broker.gate.programs.sqlclients import CLIENTS, client
+from broker.gate.programs.sqlite import SQLITES, sqlite
 from broker.gate.programs.variables import check_variable
 from broker.gate.programs.wrappers import env, su, unwrap, wrapper_of
+from broker.gate.shell.builtins import BUILTINS
 from broker.gate.shell.run import Flow, Runner
 from broker.gate.shell.state import State
 from broker.gate.text import basename, known, resolved
@@ -31,12 +33,30 @@ def look(runner: Runner, name: str, args: list[str], state: State, flow: Flow) -
     if sending is not False:
         findings.does.add(Deed.SEND if sending else Deed.MAYBE_SEND)
     reads = findings.reads if findings.reads is not None else file_reads(base, args, state.folder)
-    runner.emit(name, args, flow, reads=reads, does=findings.does, sql=findings.sql)
+    flow.writes += tuple(findings.writes)
+    runner.emit(name, args, flow, reads=reads, does=findings.does, sql=findings.sql, listens=findings.listens)
     if findings.doubt is not None:
         runner.doubt(findings.doubt)
     if base in _MAKES_FILES:
         _made(runner, base, args, state)
     return _run(runner, base, args, findings, state, flow)
+
+
+def familiar(program: str) -> bool:
+    """True if what the program does with its terminal is known: it reads no commands there but as `listens`
+    says."""
+    base = basename(program)
+    return (
+        not base
+        or base in SHELLS | OTHER_SHELLS | QUIET | READERS | BUILTINS
+        or base in {"env", "su", "runuser"}
+        or base in HANDLERS
+        or base in CLIENTS
+        or base in SQLITES
+        or wrapper_of(base) is not None
+        or code_handler(base)
+        or interpreter_of(base) is not None
+    )
 
 
 def _find(base: str, args: list[str], state: State, flow: Flow) -> Findings:
@@ -52,6 +72,8 @@ def _find(base: str, args: list[str], state: State, flow: Flow) -> Findings:
     wrapper = wrapper_of(base)
     if wrapper is not None:
         return unwrap(base, wrapper, args, state, flow)
+    if base in SQLITES:
+        return sqlite(base, args, state, flow)
     if base in CLIENTS:
         return client(base, args, state, flow)
     if code_handler(base):

@@ -251,6 +251,7 @@ def _ssh_remote(rest: list[str], letters: set[str], flow: Flow, findings: Findin
         findings.texts.append((flow.stdin.rest, Input()))
     elif not letters & {"N", "W"}:
         findings.does.add(Deed.SHELL)
+        findings.listens = "shell"
         if fed:
             findings.doubt = "ssh runs its input, which is not known"
 
@@ -275,7 +276,9 @@ def timed(name: str, args: list[str], state: State, flow: Flow) -> Findings:
         findings.doubt = f"{name} runs a file whose text is not on the line"
     elif flow.stdin.rest is not None:
         findings.texts.append((flow.stdin.rest, Input("")))
-    elif not flow.stdin.terminal:
+    elif flow.stdin.terminal:
+        findings.listens = "shell"
+    else:
         findings.doubt = f"{name} runs its input, which is not known"
     return findings
 
@@ -323,7 +326,7 @@ def script(name: str, args: list[str], state: State, flow: Flow) -> Findings:
         inner = leading(Options("aefq", "cEIOT", names("quiet"), names("command")), after)
         findings.texts += [(text, Input(terminal=True)) for text in inner.values("c", "command")]
     elif not split.has("help", "version", "V"):
-        findings.does.add(Deed.SHELL)
+        findings.shell(name, flow)
     if split.unknown is not None and not texts:
         findings.doubt = f"the option {split.unknown} of {name} is not looked through"
     return findings
@@ -390,9 +393,9 @@ def machinectl(name: str, args: list[str], state: State, flow: Flow) -> Findings
     if words[:1] == ["shell"]:
         findings.run(args[args.index(words[1]) + 1 :] if len(words) > 1 else [], flow.stdin)
         if len(words) < 3:
-            findings.does.add(Deed.SHELL)
+            findings.shell(name, flow)
     elif words[:1] == ["login"]:
-        findings.does.add(Deed.SHELL)
+        findings.shell(name, flow)
     return findings
 
 

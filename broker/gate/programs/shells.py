@@ -43,6 +43,7 @@ def shell(name: str, args: list[str], state: State, flow: Flow) -> Findings:
         operands = operands[1:]
     if options.interactive:
         findings.does.add(Deed.SHELL)
+        findings.listens = "shell" if flow.stdin.terminal and not options.text else ""
     if options.text:
         _text(name, operands, flow, findings)
     elif operands and not options.from_input:
@@ -111,6 +112,7 @@ def _script(name: str, operands: list[str], state: State, flow: Flow, findings: 
     if file in {"/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"}:
         if flow.stdin.terminal:
             findings.does.add(Deed.SHELL)
+            findings.listens = "shell"
             return
         content = flow.stdin.rest
     findings.reads = [FileRead(resolved(file, state.folder))]
@@ -124,6 +126,7 @@ def _script(name: str, operands: list[str], state: State, flow: Flow, findings: 
 def _input(name: str, flow: Flow, findings: Findings) -> None:
     if flow.stdin.terminal:
         findings.does.add(Deed.SHELL)
+        findings.listens = "shell"
     elif flow.stdin.rest is not None:
         findings.texts.append((flow.stdin.rest, Input()))
     else:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
-
 from broker.gate.programs.findings import Findings, Options, leading
+from broker.gate.programs.sqltexts import run_text
 from broker.gate.shell.run import Flow
-from broker.gate.shell.state import Input, State
-from broker.gate.sql import MYSQL, POSTGRESQL, read_sql
-from broker.gate.text import known, names, open_ended, resolved
-from broker.model.command import FileRead, SqlKind, SqlText
+from broker.gate.shell.state import State
+from broker.gate.sql import MYSQL, POSTGRESQL
+from broker.gate.text import known, names, resolved
+from broker.model.command import FileRead, SqlText
 
 CLIENTS = {"psql": POSTGRESQL, "pgcli": POSTGRESQL, "mysql": MYSQL, "mariadb": MYSQL, "mycli": MYSQL}
 _PSQL = Options("AaEeHlqSstVwWXxz01?bn", "cdfFLoPRTvhpU", names(
@@ -34,51 +33,66 @@ _MYSQL = Options("ABCEGHINPSTVVbfijnqrstvwX?Kco", "DehPSu", names(
 
 
 def client(name: str, args: list[str], state: State, flow: Flow) -> Findings:
-    """The texts of -c or -e, or the input."""
+    """The texts of -c or -e, the files, else the input: typed in, or known, or a doubt."""
     dialect = CLIENTS[name]
     findings = Findings(reads=[])
-    options: list[tuple[str, str | None]] = []
-    rest = list(args)
-    while rest:
-        split = leading(_PSQL if dialect == POSTGRESQL else _MYSQL, rest)
-        options += split.options
-        if split.unknown is not None:
-            findings.doubt = f"the option {split.unknown} of {name} is not looked through"
-        rest = rest[split.first + 1 :]
+    options = _options(name, dialect, args, findings)
     found = {option for option, _ in options}
-    if found & {"help", "version", "V", "?"}:
+    if found & {"help", "version", "V", "?", "l", "list"} - ({"V", "l"} if dialect == MYSQL else set()):
         return findings
-    texts = [
-        value or ""
-        for option, value in options
-        if option in {"c", "command", "e", "execute"} and not (dialect == POSTGRESQL and option == "e")
-    ]
+    texts = [value for option, value in options if _is_text(dialect, option) and value is not None]
     files = [value or "" for option, value in options if option in {"f", "file"} and dialect == POSTGRESQL]
-    risky = [
-        value or ""
-        for option, value in options
-        if option in {"o", "output", "defaults-file", "defaults-extra-file", "L", "log-file"} and value
-    ]
-    if any(value.lstrip().startswith("|") for value in risky) or found & {
-        "defaults-file",
-        "defaults-extra-file",
-    }:
-        findings.doubt = f"{name} can start a command by its options"
+    _outputs(name, options, state, findings)
     _files(name, files, state, flow, findings, texts)
     if not texts and not files:
         _input(name, flow, findings, texts)
     for text in texts:
-        _text(name, dialect, text, findings)
+        run_text(name, dialect, text, state.folder, findings)
     return findings
+
+
+def _options(name: str, dialect: str, args: list[str], findings: Findings) -> list[tuple[str, str | None]]:
+    """The options, which may stand between operands."""
+    found: list[tuple[str, str | None]] = []
+    rest = list(args)
+    while rest:
+        split = leading(_PSQL if dialect == POSTGRESQL else _MYSQL, rest)
+        found += split.options
+        if split.unknown is not None:
+            findings.doubt = f"the option {split.unknown} of {name} is not looked through"
+        rest = rest[split.first + 1 :]
+    return found
+
+
+def _is_text(dialect: str, option: str) -> bool:
+    if dialect == POSTGRESQL:
+        return option in {"c", "command"}
+    return option in {"e", "execute", "init-command"}
+
+
+def _outputs(name: str, options: list[tuple[str, str | None]], state: State, findings: Findings) -> None:
+    for option, value in options:
+        if not value:
+            continue
+        if option in {"defaults-file", "defaults-extra-file"}:
+            findings.doubt = f"{name} can start a command by its options"
+        elif option in {"o", "output", "L", "log-file", "tee"}:
+            if value.lstrip().startswith("|"):
+                findings.escape(value.lstrip()[1:])
+            else:
+                findings.writes.append(resolved(value, state.folder))
+        elif option == "pager":
+            findings.escape(value)
 
 
 def _files(
     name: str, files: list[str], state: State, flow: Flow, findings: Findings, texts: list[str]
 ) -> None:
     for file in files:
-        content = (
-            flow.stdin.rest if file in {"-", "/dev/stdin"} else state.files.get(file) if known(file) else None
-        )
+        if file in {"-", "/dev/stdin"}:
+            _input(name, flow, findings, texts)
+            continue
+        content = state.files.get(file) if known(file) else None
         if content is not None:
             texts.append(content)
             continue
@@ -90,26 +104,9 @@ def _files(
 def _input(name: str, flow: Flow, findings: Findings, texts: list[str]) -> None:
     if flow.stdin.rest is not None:
         texts.append(flow.stdin.rest)
-        return
-    findings.sql.append(SqlText(CLIENTS[name], None))
-    if not flow.stdin.terminal:
+    elif flow.stdin.terminal:
+        findings.listens = CLIENTS[name]
+        findings.sql.append(SqlText(CLIENTS[name], None, typed=True))
+    else:
+        findings.sql.append(SqlText(CLIENTS[name], None))
         findings.doubt = findings.doubt or f"{name} runs its input, which is not known"
-
-
-def _text(name: str, dialect: str, text: str, findings: Findings) -> None:
-    if open_ended(text):
-        findings.sql.append(SqlText(dialect, None))
-        if "\\" in text or text[:1] in "\ufdd0\ufdd1":
-            findings.doubt = findings.doubt or f"what {name} is asked to do is not known"
-        return
-    findings.sql.append(SqlText(dialect, text))
-    reading = read_sql(dialect, text)
-    if SqlKind.META in reading.kinds and not reading.read_only:
-        findings.doubt = findings.doubt or f"{name} can start a command: {reading.reason}"
-        findings.escape()
-        for match in re.finditer(
-            r"\\!\s*([^\n]+)|\\[ogw]x?\s*\|\s*([^\n]+)|(?m:^)\s*system\s+([^\n;]+)", text
-        ):
-            findings.texts.append((next(group for group in match.groups() if group), Input()))
-    for match in re.finditer(r"\\(?:lo_import|i|ir|include)\s+(\S+)", text):
-        findings.reads = [*(findings.reads or []), FileRead(resolved(match[1].strip("'")))]

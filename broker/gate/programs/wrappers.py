@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from broker.gate.programs.findings import ASSIGNMENT, Findings, Options, leading
 from broker.gate.shell.run import Flow
-from broker.gate.shell.state import Input, State
+from broker.gate.shell.state import State
 from broker.gate.text import WORDS, known, names, resolved
 from broker.model.command import Deed, FileRead
 
@@ -340,7 +340,7 @@ def _inner(
     elif inner:
         findings.run(inner, flow.stdin)
     elif wrapper.starts_shell or wants_shell:
-        findings.does.add(Deed.SHELL)
+        findings.shell(name, flow)
 
 
 def _assignments(wrapper: Wrapper, args: list[str], at: int, findings: Findings) -> int:
@@ -409,12 +409,8 @@ def su(name: str, args: list[str], state: State, flow: Flow) -> Findings:
         findings.texts += [(text, flow.stdin) for text in texts]
     elif len(operands) > 1:
         findings.run(["sh", *operands[1:]], flow.stdin)
-    elif flow.stdin.terminal or flow.stdin.rest is None:
-        findings.does.add(Deed.SHELL)
-        if not flow.stdin.terminal:
-            findings.doubt = f"{name} runs its input, which is not known"
     else:
-        findings.texts.append((flow.stdin.rest, Input()))
+        findings.shell(name, flow)
     return findings
 
 

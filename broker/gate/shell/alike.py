@@ -1,6 +1,6 @@
-"""Where shells read a text apart: needed when it is not known which one gets it (an account may use any).
+"""Where another shell reads a text apart from bash, whose reading the rest of the package follows.
 
-The text is read as bash reads it; what dash, zsh or fish could run besides, or instead, is named here.
+What dash, zsh or fish could run besides, or instead, is named here.
 """
 
 from __future__ import annotations
@@ -9,65 +9,88 @@ import re
 
 from broker.gate.text import names
 
+ZSH, FISH = "zsh", "fish"
 _APART_ESCAPES = frozenset("xXuUc01234567abefnrtv\r")
 """After a backslash, fish takes these as a character code, the others as themselves."""
-_FIRST_WORDS = names(
-    """and or not begin end switch repeat foreach nocorrect noglob - setopt unsetopt zmodload autoload
-    emulate functions function select coproc [[ set setenv"""
+_ZSH_WORDS = names(
+    """end repeat foreach nocorrect noglob - setopt unsetopt zmodload autoload emulate functions function
+    select coproc"""
 )
-_OPERATOR = re.compile(
-    r"&!|&\||>!|>>!|;\||<->|\[\[|\(\(|\{[^{}\s]*\}|(?<![\s;&|<>])&(?![&>\s]|\Z)|[0-9]{2,}[<>]|[<>]&-[^\s;&|<>)]|[0-9]\\\n[<>]"
-)
+_FISH_WORDS = names("not switch functions function select coproc [[ setenv emulate")
+"""`and`, `or`, `begin`, `end` and `set` are read: see `fragments`."""
+_ANY_WORDS = _ZSH_WORDS | _FISH_WORDS | names("and or begin set")
+_ZSH_SIGNS = r"&!|&\||>!|>>!|;\||<->|[0-9]{2,}[<>]|[<>]&-[^\s;&|<>)]|[0-9]\\\n[<>]"
+_FISH_SIGNS = r"\[\[|\(\(|\{[^{}\s]*\}|(?<![\s;&|<>])&(?![&>\s]|\Z)|[<>]&-[^\s;&|<>)]"
+_WORDS = {ZSH: _ZSH_WORDS, FISH: _FISH_WORDS}
+_SIGNS = {
+    ZSH: re.compile(_ZSH_SIGNS),
+    FISH: re.compile(_FISH_SIGNS),
+    "": re.compile(f"{_ZSH_SIGNS}|{_FISH_SIGNS}"),
+}
 
 
-def apart(text: str) -> str | None:
-    """Why the text is not read alike by all shells; None if it is."""
-    bare, reason = _outside_quotes(text)
-    if reason is not None:
-        return reason
-    match = _OPERATOR.search(bare)
+def apart(text: str, shell: str = "") -> str | None:
+    """Why the text is not read like bash reads it by that shell; None if it is. A shell that is none of zsh
+    and fish: by any shell."""
+    whom = f"by {shell} as by bash" if shell in _WORDS else "alike by all shells"
+    bare, reason = _outside_quotes(text, shell)
+    if reason is None:
+        reason = _apart(bare, shell)
+    return None if reason is None else f"{reason} is not read {whom}"
+
+
+def _apart(bare: str, shell: str) -> str | None:
+    match = _SIGNS.get(shell, _SIGNS[""]).search(bare)
     if match is not None:
-        return f"{match[0].strip()} is not read alike by all shells"
-    if re.search(r"(?:\A|[\s;&|(])=\S|\$[=~^+:]|\$\{\(", bare):
-        return "= or $ before such a sign is not read alike by all shells"
+        return match[0].strip()
+    if shell != FISH and re.search(r"(?:\A|[\s;&|(])=\S|\$[=~^+:]|\$\{\(", bare):
+        return "= or $ before such a sign"
     if re.search(r"(?<=[^\s\[;&|!(])\[[^\]\s\[]{0,200}(?:[\s;&|<>()]|\Z)", bare):
-        return "a [ in a word is not read alike by all shells"
+        return "a [ in a word"
     if "\r" in bare or "\v" in bare or "\f" in bare:
-        return "a control character is not read alike by all shells"
+        return "a control character"
+    return _first_word(bare, shell)
+
+
+def _first_word(bare: str, shell: str) -> str | None:
+    """A word at the beginning of a command that has another meaning there."""
     for piece in re.split(
         r"[\n;&|(){}]|(?<=\s)!(?=\s)|\b(?:then|do|else|elif|if|while|until|time|command|exec|builtin|eval)\s",
         bare,
     ):
         first = piece.split()[:1]
-        if first and first[0] in _FIRST_WORDS:
-            if first[0] == "set" and re.fullmatch(
-                r"\s*set(?:\s+(?:-[euxv]+o?|pipefail|errexit|-o))*\s*", piece
-            ):
-                continue
-            return f"{first[0]} is not read alike by all shells"
+        if not first or first[0] not in _WORDS.get(shell, _ANY_WORDS):
+            continue
+        if first[0] == "set" and re.fullmatch(r"\s*set(?:\s+(?:-[euxv]+o?|pipefail|errexit|-o))*\s*", piece):
+            continue
+        return first[0]
     return None
 
 
-def _outside_quotes(text: str) -> tuple[str, str | None]:
-    """The text with quoted parts as a neutral letter, and comments that an interactive zsh would run."""
+def _outside_quotes(text: str, shell: str) -> tuple[str, str | None]:
+    """The text without comments, with quoted parts as a neutral letter; and what in the quotes is apart."""
     out: list[str] = []
     at = 0
     while at < len(text):
         char = text[at]
         if char == "\\":
             following = text[at + 1 : at + 2]
-            if following in _APART_ESCAPES and following:
-                return "", f"\\{following!r} is not read alike by all shells".replace("'", "")
+            if following in _APART_ESCAPES and following and shell != ZSH:
+                return "", f"\\{following!r}".replace("'", "")
             if following == "\n" and text[at + 2 : at + 3] == "#":
-                return "", "a broken line before # is not read alike by all shells"
+                return "", "a broken line before #"
             out.append("\\\n" if following == "\n" else "q")
             at += 2
         elif char == "'":
             end = text.find("'", at + 1)
             if end < 0:
                 return "".join(out), None
-            if "\\" in text[at + 1 : end] and (text[end - 1] == "\\" or "\\\\" in text[at + 1 : end]):
-                return "", "a backslash before a closing quote is not read alike by all shells"
+            if (
+                shell != ZSH
+                and "\\" in text[at + 1 : end]
+                and (text[end - 1] == "\\" or "\\\\" in text[at + 1 : end])
+            ):
+                return "", "a backslash before a closing quote"
             out.append("q")
             at = end + 1
         elif char == '"':
@@ -79,7 +102,7 @@ def _outside_quotes(text: str) -> tuple[str, str | None]:
             end = text.find("\n", at)
             end = len(text) if end < 0 else end
             if end < len(text) and text[at:end].endswith("\\"):
-                return "", "a comment that ends in a backslash is not read alike by all shells"
+                return "", "a comment that ends in a backslash"
             at = end
         else:
             out.append(char)

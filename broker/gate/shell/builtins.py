@@ -385,3 +385,5 @@ _BUILTINS: dict[str, Builtin] = {
     "type": _unknown, "history": _unknown, "dirs": _unknown, "bg": _unknown, "fg": _unknown,
     "help": _unknown, "kill": _unknown, "caller": _unknown, "setopt": _unknown, "unsetopt": _unknown,
 }  # fmt: skip
+BUILTINS = _SILENT | frozenset(_BUILTINS)
+"""Names of all of them."""

@@ -32,7 +32,12 @@ _NUMBERED = re.compile(r"x([0-9A-Fa-f]{1,2})|u([0-9A-Fa-f]{1,4})|U([0-9A-Fa-f]{1
 
 
 class Incomplete(Unreadable):
-    """The shell would wait for more lines."""
+    """The shell would wait for more lines. `ends`: the words that would end the open here-documents; where
+    the input ends instead, a shell runs the command with what it has."""
+
+    def __init__(self, reason: str, ends: tuple[str, ...] = ()) -> None:
+        super().__init__(reason)
+        self.ends = ends
 
 
 class WordReader:

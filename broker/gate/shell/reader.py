@@ -107,7 +107,7 @@ class Reader(Scanner):
         if self.at < len(self.text) and self.text[self.at] == "\n":
             self._newline()
         elif self._heredocs:
-            raise Incomplete("a here-document that does not end")
+            raise Incomplete("a here-document that does not end", tuple(doc[1] for doc in self._heredocs))
         return tuple(nodes)
 
     def _ends(self, until: frozenset[str]) -> bool:

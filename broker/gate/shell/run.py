@@ -85,6 +85,7 @@ class Runner:
         sets: Iterable[str] = (),
         does: Iterable[Deed] = (),
         sql: Iterable[SqlText] = (),
+        listens: str = "",
     ) -> None:
         """Note a command."""
         if len(self.commands) >= MAX_COMMANDS:
@@ -99,6 +100,7 @@ class Runner:
             tuple(sets),
             deeds,
             tuple(sql),
+            listens,
         )
         self.commands.append(command)
 

@@ -52,8 +52,11 @@ class Scanner:
     def _newline(self) -> None:
         """Step over a line's end, and over the here-documents that begin after it."""
         self.at += 1
-        for redirect, end, literal, tabs in self._heredocs:
-            redirect.target = self._heredoc(end, literal, tabs)
+        for number, (redirect, end, literal, tabs) in enumerate(self._heredocs):
+            try:
+                redirect.target = self._heredoc(end, literal, tabs)
+            except Incomplete as error:
+                raise Incomplete(str(error), tuple(doc[1] for doc in self._heredocs[number:])) from error
         self._heredocs = []
 
     def _heredoc(self, end: str, literal: bool, tabs: bool) -> Word:

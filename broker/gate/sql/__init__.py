@@ -6,7 +6,7 @@ other session, file or program, and does not loosen the protection itself. What 
 
 from __future__ import annotations
 
-from broker.gate.sql.lexer import MYSQL, POSTGRESQL, Piece, Splitter
+from broker.gate.sql.lexer import MYSQL, POSTGRESQL, SQLITE, Piece, Splitter
 from broker.gate.sql.meta import client_command
 from broker.gate.sql.model import Reading, Verdict, combined
 from broker.gate.sql.statements import statement
@@ -14,24 +14,38 @@ from broker.gate.sql.tree import seen_by_parser
 
 MAX_LENGTH = 64 * 1024
 
-__all__ = ["MYSQL", "POSTGRESQL", "Reading", "Splitter", "each_statement", "read_pieces", "read_sql"]
+__all__ = [
+    "MYSQL",
+    "POSTGRESQL",
+    "SQLITE",
+    "Reading",
+    "Splitter",
+    "each_statement",
+    "read_pieces",
+    "read_sql",
+]
 
 
 def read_sql(dialect: str, text: str) -> Reading:
     """The whole text, which may be several statements and client commands. Never raises."""
-    if dialect not in {MYSQL, POSTGRESQL}:
-        return Reading(False, reason=f"{dialect} is not read")
+    if dialect not in {MYSQL, POSTGRESQL, SQLITE}:
+        return unread(f"{dialect} is not read")
     if len(text) > MAX_LENGTH:
-        return Reading(False, reason=f"it is longer than {MAX_LENGTH} characters")
+        return unread(f"it is longer than {MAX_LENGTH} characters")
     if "\0" in text:
-        return Reading(False, reason="it holds a NUL character")
+        return unread("it holds a NUL character")
     try:
         splitter = Splitter(dialect)
         return read_pieces(dialect, splitter.feed(text, last=True))
     except RecursionError:
-        return Reading(False, reason="it is nested too deep")
+        return unread("it is nested too deep")
     except Exception as error:  # a defect here must not let a statement through
-        return Reading(False, reason=f"it could not be read ({type(error).__name__})")
+        return unread(f"it could not be read ({type(error).__name__})")
+
+
+def unread(reason: str) -> Reading:
+    """The answer where the text could not be read."""
+    return Reading(False, reason=reason, understood=False, doubt=reason)
 
 
 def each_statement(dialect: str, text: str) -> list[Reading]:
@@ -61,13 +75,13 @@ def read_pieces(dialect: str, pieces: list[Piece]) -> Reading:
             tables |= parsed.tables
             understood = understood and parsed.understood
             if parsed.writes and found[0].read_only and not found[0].trusted:
-                verdicts.append(Verdict(False, found[0].kind, "the parser sees a write"))
+                verdicts.append(Verdict(False, found[0].kind, "the parser sees a write", doubt=True))
     return combined([verdict for verdict in verdicts if verdict is not None], frozenset(tables), understood)
 
 
 def _piece(dialect: str, piece: Piece) -> Verdict:
     if piece.doubt is not None:
-        return Verdict(False, "select", piece.doubt)
+        return Verdict(False, "select", piece.doubt, doubt=True)
     if not piece.tokens:
         return Verdict(True, "select" if piece.command is None else "meta")
     return statement(dialect, piece.tokens)

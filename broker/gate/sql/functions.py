@@ -106,6 +106,22 @@ _MYSQL = names(
     column_exists key signed unsigned binary using nchar datetime st_astext st_asgeojson st_contains
     st_distance st_geomfromtext st_within st_x st_y point linestring polygon"""
 ) - {"decode_oracle"}
+_SQLITE = names(
+    """acosh asinh atanh changes char concat concat_ws cosh date datetime format glob group_concat hex iif
+    instr json jsonb julianday last_insert_rowid like likelihood likely log2 median octet_length
+    percentile percentile_cont percentile_disc printf quote randomblob sinh soundex
+    sqlite_compileoption_get sqlite_compileoption_used sqlite_source_id sqlite_version strftime
+    string_agg substr subtype tanh timediff total total_changes typeof unhex unicode unistr unixepoch
+    unlikely zeroblob generate_series base64 base85 sha1 sha3 decimal bm25 highlight snippet trunc"""
+)
+_SQLITE_FAMILIES = re.compile(
+    r"(?:jsonb?_(?:array\w*|each|error_position|extract|group_array|group_object|insert|object|patch|pretty|quote|"
+    r"remove|replace|set|tree|type|valid)|pragma_(?:table|index|foreign_key|function|database|collation|module)\w*)\Z"
+)
+_RUNS_MORE = re.compile(
+    r"load_extension|edit|fts3_tokenizer|eval|dblink|query_to_xml|database_to|shell|system|sys_"
+)
+"""Functions that run code or SQL which is not in the statement."""
 _EFFECTS_DML = names(
     """nextval setval lo_put lo_create lo_creat lo_from_bytea lo_unlink lo_truncate lo_truncate64 lowrite
     lo_open loread"""
@@ -122,12 +138,19 @@ def harmless(dialect: str, name: str) -> bool:
         return True
     if dialect == "mysql":
         return name in _MYSQL
+    if dialect == "sqlite":
+        return name in _SQLITE or _SQLITE_FAMILIES.match(name) is not None
     return name in _POSTGRESQL or _POSTGRESQL_FAMILIES.match(name) is not None
 
 
 def runs_text(name: str) -> bool:
     """True for a function that runs the SQL it is given as a text."""
     return name in _RUNS_TEXT
+
+
+def runs_more(name: str) -> bool:
+    """True for a function that runs what is not in the statement, or what it is given."""
+    return _RUNS_MORE.match(name) is not None
 
 
 def effect(name: str) -> str:
@@ -137,7 +160,7 @@ def effect(name: str) -> str:
     if name in _EFFECTS_SESSION:
         return "session"
     known_admin = re.match(
-        r"pg_|lo_|dblink|sys_|get_lock|release_|master_|source_|wait_|ps_|asynchronous|group_replication",
+        r"pg_|lo_|dblink|load_extension|writefile|readfile|edit|fts3_tokenizer|sys_|get_lock|release_|master_|source_|wait_|ps_|asynchronous|group_replication",
         name,
     )
     return "admin" if known_admin else "select"

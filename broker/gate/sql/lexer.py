@@ -10,12 +10,14 @@ from dataclasses import dataclass, field
 
 POSTGRESQL = "postgresql"
 MYSQL = "mysql"
+SQLITE = "sqlite"
 MAX_TOKENS = 20_000
 
 _WORD = re.compile(r"[A-Za-z_\x80-\U0010ffff][A-Za-z0-9_$\x80-\U0010ffff]*")
 _NUMBER = re.compile(r"(?:0[xXbBoO][0-9A-Fa-f_]+|[0-9][0-9_]*(?:\.[0-9_]*)?(?:[eE][-+]?[0-9]+)?|\.[0-9]+)")
 _DOLLAR = re.compile(r"\$(?:[A-Za-z_\x80-\U0010ffff][A-Za-z0-9_\x80-\U0010ffff]*)?\$")
 _VARIABLE = re.compile(r":(?:[A-Za-z_][A-Za-z0-9_]*|'[^'\n]*'|\"[^\"\n]*\"|\{\?[^}\n]*\})")
+_PARAMETER = re.compile(r"[:@$][A-Za-z_][A-Za-z0-9_:]*|\?[0-9]*")
 _MYSQL_NAMED = re.compile(
     r"(?P<name>help|clear|connect|delimiter|edit|ego|exit|go|nopager|notee|pager|print|prompt|quit|rehash|source|"
     r"status|system|tee|use|charset|warnings|nowarning|resetconnection|query_attributes|ssl_session_data_print|sandbox|costs|\?)"
@@ -44,33 +46,53 @@ class Piece:
     command: str | None = None
     doubt: str | None = None
     ended: bool = False
+    raw: str = ""
+    """As it was given, comments and all."""
 
 
 class Splitter:
     """Feed it lines; it gives the pieces that are complete. `finish` gives what is left."""
 
     def __init__(self, dialect: str) -> None:
-        self._mysql = dialect == MYSQL
+        self._dialect = dialect
         self._delimiter = ";"
         self._text = ""
-        self.at = 0
 
     @property
     def pending(self) -> str:
         """What a statement has so far."""
         return self._text
 
+    @property
+    def begun(self) -> bool:
+        """True if a statement has begun: more than blanks and comments."""
+        return bool(self.tokens) or self._text.strip()[:1] in {"'", '"', "$", "`", "["}
+
+    @property
+    def tokens(self) -> list[Token]:
+        """Those of the statement that has begun; a quote that does not end is none."""
+        if not self._text.strip():
+            return []
+        piece = _Reader(self._text, self._dialect, self._delimiter).piece(last=True)
+        return [] if piece is None else piece.tokens
+
+    def copy(self, *, pending: bool = True) -> Splitter:
+        """One that knows the same and goes its own way; without what a statement has so far if asked."""
+        other = Splitter(self._dialect)
+        other._delimiter, other._text = self._delimiter, self._text if pending else ""
+        return other
+
     def feed(self, text: str, *, last: bool = False) -> list[Piece]:
         """The pieces that end within the text given so far. `last`: nothing follows."""
         self._text += text
         pieces: list[Piece] = []
         while True:
-            reader = _Reader(self._text, self._mysql, self._delimiter)
+            reader = _Reader(self._text, self._dialect, self._delimiter)
             piece = reader.piece(last=last)
             if piece is None:
                 break
             self._delimiter = reader.delimiter
-            self._text = self._text[reader.at :]
+            piece.raw, self._text = self._text[: reader.at], self._text[reader.at :]
             if piece.tokens or piece.command is not None or piece.doubt:
                 pieces.append(piece)
             if reader.at == 0 or len(pieces) > 1000:
@@ -84,17 +106,20 @@ class Splitter:
 
 
 class _Reader:
-    def __init__(self, text: str, mysql: bool, delimiter: str) -> None:
+    def __init__(self, text: str, dialect: str, delimiter: str) -> None:
         self.text = text
         self.at = 0
         self.delimiter = delimiter
-        self._mysql = mysql
+        self._mysql = dialect == MYSQL
+        self._sqlite = dialect == SQLITE
         self._executable = False
         self._piece = Piece()
 
     def piece(self, *, last: bool) -> Piece | None:
         """The next piece, or None if it does not end in the text."""
         if self._mysql and (command := self._named()) is not None:
+            return command
+        if self._sqlite and (command := self._dotted()) is not None:
             return command
         while self.at < len(self.text):
             done = self._step()
@@ -133,6 +158,20 @@ class _Reader:
             self.delimiter = rest.split()[0]
         return Piece(command=f"{name} {rest}".strip())
 
+    def _dotted(self) -> Piece | None:
+        """A command of the sqlite3 shell, at the beginning of a line and of a statement."""
+        match = re.compile(r"(?:[ \t]*\n)*[ \t]*(\.[^\n]*|#[^\n]*)(?:\n|\Z)").match(self.text)
+        if match is None:
+            return None
+        self.at = match.end()
+        return Piece(command=match[1].strip())
+
+    def _ends_by_word(self) -> int | None:
+        """sqlite3 also ends a statement at a line that holds `/` or `go` alone: the place behind it."""
+        start = self.text.rfind("\n", 0, self.at) + 1
+        match = re.compile(r"[ \t]*(?:/|go)[ \t]*(?:\n|\Z)", re.IGNORECASE).match(self.text, start)
+        return match.end() if match and self._piece.tokens else None
+
     def _step(self) -> bool | None:
         """One token; True at the end of the piece, None if the text ends within something."""
         text, at = self.text, self.at
@@ -144,14 +183,19 @@ class _Reader:
             self.at += len(self.delimiter)
             self._piece.ended = True
             return True
+        if self._sqlite and char in "/gG" and (end := self._ends_by_word()) is not None:
+            self.at, self._piece.ended = end, True
+            return True
         comment = self._comment()
         if comment is not False:
             return None if comment is None else False
-        if char == "\\":
+        if char == "\\" and not self._sqlite:
             return self._backslash()
-        if char in "'\"`" or (not self._mysql and char == "$"):
+        if self._sqlite and (match := _PARAMETER.match(text, at)):
+            return self._add("string", match[0], match.end())
+        if char in "'\"`" or (char == "$" and not self._mysql) or (char == "[" and self._sqlite):
             return self._quoted(char)
-        if not self._mysql and char == ":":
+        if char == ":" and not self._mysql:
             return self._colon()
         if match := _WORD.match(text, at):
             return self._word(match)
@@ -162,6 +206,8 @@ class _Reader:
     def _word(self, match: re.Match[str]) -> bool | None:
         word, end = match[0].lower(), match.end()
         following = self.text[end : end + 1]
+        if self._sqlite:
+            return self._add("word", word, end)
         if not self._mysql:
             if following == "'" and word in {"e", "b", "x", "n"}:
                 self.at = end
@@ -179,6 +225,10 @@ class _Reader:
         return self._add("word", word, end)
 
     def _quoted(self, char: str) -> bool | None:
+        if self._sqlite:
+            return self._string(
+                "]" if char == "[" else char, backslashes=False, kind="string" if char == "'" else "name"
+            )
         if char == "$":
             match = _DOLLAR.match(self.text, self.at)
             if match is None:
@@ -207,7 +257,7 @@ class _Reader:
                 out.append(quote)
                 at += 2
             elif char == quote:
-                if not backslashes and quote == "'" and out[-1:] == ["\\"]:
+                if not (backslashes or self._sqlite) and quote == "'" and out[-1:] == ["\\"]:
                     self._piece.doubt = "a backslash before a closing quote"
                 return self._add(kind, "".join(out), at + 1)
             else:
@@ -248,7 +298,7 @@ class _Reader:
             match = re.compile(r"/\*|\*/").search(self.text, at)
             if match is None:
                 return None
-            depth += (0 if self._mysql else 1) if match[0] == "/*" else -1
+            depth += (0 if self._mysql or self._sqlite else 1) if match[0] == "/*" else -1
             at = match.end()
         self.at = at
         return True

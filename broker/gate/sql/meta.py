@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
-from broker.gate.sql.lexer import MYSQL, Splitter
+from broker.gate.sql.commands import NOTHING, effect_of
+from broker.gate.sql.lexer import MYSQL, SQLITE, Splitter
 from broker.gate.sql.model import Verdict
 from broker.gate.text import names
 
@@ -61,9 +63,14 @@ _MYSQL_READS = frozenset(
 
 def client_command(dialect: str, text: str, after_query: bool) -> Verdict:
     """Whether a command of the client program only looks."""
-    if dialect == MYSQL:
-        return _mysql(text)
-    return _psql(text, after_query)
+    effect = effect_of(dialect, text)
+    if dialect == SQLITE:
+        found = Verdict(
+            effect == NOTHING, "meta", "" if effect == NOTHING else f"the command {text.split()[0]}"
+        )
+    else:
+        found = _mysql(text) if dialect == MYSQL else _psql(text, after_query)
+    return replace(found, read_only=False, doubt=True) if effect.sql else found
 
 
 def _psql(text: str, after_query: bool) -> Verdict:

@@ -18,6 +18,8 @@ class Verdict:
     kind: str
     reason: str = ""
     trusted: bool = False
+    doubt: bool = False
+    """More could run than the text shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,8 @@ class Reading:
     reason: str = ""
     understood: bool = True
     """False: `tables` may lack some."""
+    doubt: str | None = None
+    """Why more could run than the text shows; None: nothing else can."""
 
     @property
     def kind(self) -> SqlKind:
@@ -45,4 +49,5 @@ def combined(verdicts: Iterable[Verdict], tables: frozenset[str], understood: bo
     kinds = frozenset(SqlKind(verdict.kind) for verdict in verdicts) or frozenset({SqlKind.SELECT})
     if bad is None:
         return Reading(True, kinds, tables, understood=understood)
-    return Reading(False, kinds, tables, bad.reason or f"a statement of kind {bad.kind}", understood)
+    doubt = next((verdict.reason for verdict in verdicts if verdict.doubt), None)
+    return Reading(False, kinds, tables, bad.reason or f"a statement of kind {bad.kind}", understood, doubt)

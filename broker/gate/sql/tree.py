@@ -11,7 +11,7 @@ from sqlglot import exp
 from sqlglot.errors import ErrorLevel
 
 logging.getLogger("sqlglot").setLevel(logging.CRITICAL)
-_DIALECTS = {"postgresql": "postgres", "mysql": "mysql"}
+_DIALECTS = {"postgresql": "postgres", "mysql": "mysql", "sqlite": "sqlite"}
 _WRITES = (
     exp.Insert,
     exp.Update,
@@ -31,7 +31,8 @@ _EXPLAIN = re.compile(
     re.IGNORECASE,
 )
 _NO_TABLES = re.compile(
-    r"\s*(?:show|set|begin|start|commit|rollback|use|help|reset|end|savepoint|release)\b", re.IGNORECASE
+    r"\s*(?:show|set|begin|start|pragma|vacuum|detach|commit|rollback|use|help|reset|end|savepoint|release)\b",
+    re.IGNORECASE,
 )
 
 
