@@ -52,7 +52,7 @@ class HookedShell:
         self.serial = 0
         self.talk.hear(f"Welcome\r\n{PROMPT}").wait(200)
         self.talk.mark("V", payload="5.2.15(1)-release,,").wait(10)
-        self.talk.hear("x\r\n").mark("R", payload="bash").hear(PROMPT).mark("P", 0)
+        self.talk.hear("x\r\n").mark("R", payload="bash").hear(PROMPT).mark("P", 0).wait(30)
         self.talk.taken()
 
     def enter(self, line: str) -> bool:
