@@ -24,6 +24,7 @@ from broker.policy.cases import Outcome, run_cases
 from broker.policy.engine import Engine
 from broker.policy.explain import as_json, as_text, explain
 from broker.policy.loader import load_policies
+from broker.policy.oncall import DutyRoster
 
 
 class Unknown(Invalid):
@@ -48,10 +49,17 @@ policy.add_command(replay)
 def check(context: Context, path: Path | None, json_out: bool) -> None:
     """Read the policies of PATH (a file or a folder; default: those of the configuration).
 
-    Exit status 78 and every problem, if there is one.
+    Exit status 78 and every problem, if there is one. Of PATH it is not known which on-call lists there are.
+
+    Example: bartizan policy check new-policies/prod.yaml
     """
-    place = path if path is not None else load_config(context.config_path).policies
-    policies = load_policies(place, required=True).policies
+    if path is not None:
+        place, roster = path, None
+    else:
+        settings = load_config(context.config_path)
+        place = settings.policies
+        roster = DutyRoster(settings.on_call, required=settings.is_set("on_call"))
+    policies = load_policies(place, required=True, on_call=roster).policies
     if json_out or context.json:
         names = [{"name": p.rule.name, "origin": p.rule.origin} for p in policies]
         click.echo(json.dumps({"v": 1, "ok": True, "path": str(place), "policies": names}))

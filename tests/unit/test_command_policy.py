@@ -154,6 +154,8 @@ def test_an_on_call_list_that_is_not_there_is_told_with_the_policies(context: Co
     assert "p.yaml:8: policies[0].approval.open: there is no on-call list 'dba'" in str(
         run(config, context, "check").exception
     )
+    assert "no on-call list 'dba'" in str(run(policy, context, "check").exception)
+    assert run(policy, context, "check", str(folder / "policies")).exit_code == 0
     (folder / "on-call.yaml").write_text("on_call: {dba: {user: carol}}\n")
     assert "on-call.yaml:1: on_call.dba.user: unknown key" in str(run(config, context, "check").exception)
     (folder / "on-call.yaml").write_text("on_call: {dba: {users: carol}}\n")
