@@ -14,6 +14,7 @@ import pytest
 
 from tests.world.accounts import Accounts
 from tests.world.broker import Broker
+from tests.world.databases import MariaDB, PostgreSQL
 from tests.world.keys import KeyPair, make_key
 from tests.world.sshd import Sshd
 from tests.world.tmux import Tmux
@@ -89,6 +90,20 @@ def make_tmux(place: Path) -> Iterator[Callable[..., Tmux]]:
             return terminal
 
         yield make
+
+
+@pytest.fixture(scope="session")
+def postgresql(world: Path) -> Iterator[PostgreSQL]:
+    """A PostgreSQL server; mark the test `root`."""
+    with PostgreSQL(world / "pg") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mariadb(world: Path) -> Iterator[MariaDB]:
+    """A MariaDB server; mark the test `root`."""
+    with MariaDB(world / "my") as server:
+        yield server
 
 
 @pytest.fixture

@@ -72,8 +72,9 @@ class Killing:
             return False
         if after == self._before:
             return False
-        if self.start is not None and is_at(screen, self.start):
-            return not self.prompt.strip() or self.start.prompt == self.prompt
+        known = self.start is not None and (not self.prompt.strip() or self.start.prompt == self.prompt)
+        if known and self.start is not None and is_at(screen, self.start):
+            return True
         if self.prompt.strip() and after.startswith(self.prompt.rstrip()):
             right = self.start.right if self.start is not None else ""
             return behind(screen, self.prompt) in ("", right)

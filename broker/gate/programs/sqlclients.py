@@ -23,11 +23,17 @@ _PSQL = Options("AaEeHlqSstVwWXxz01?bn", "cdfFLoPRTvhpU", names(
 _MYSQL = Options("ABCEGHINPSTVVbfijnqrstvwX?Kco", "DehPSu", names(
     """batch column-names compress force html no-auto-rehash quick raw safe-updates silent
     skip-column-names table vertical verbose version wait xml password ssl help one-database no-beep
-    unbuffered auto-rehash line-numbers"""
+    unbuffered auto-rehash line-numbers no-defaults print-defaults compress-algorithms i-am-a-dummy no-tee
+    no-pager show-warnings binary-as-hex get-server-public-key ssl-verify-server-cert skip-ssl disable-pager
+    disable-tee local-infile named-commands enable-cleartext-plugin sigint-ignore abort-source-on-error
+    reconnect skip-reconnect skip-auto-rehash skip-line-numbers one-database debug-info debug-check
+    comments skip-comments columns-type-info binary-mode"""
 ),
                  names(
     """database execute host port socket user defaults-file defaults-extra-file default-character-set
-    protocol ssl-ca ssl-mode connect-timeout delimiter"""
+    protocol ssl-ca ssl-cert ssl-key ssl-mode connect-timeout delimiter init-command tee pager prompt
+    max-allowed-packet character-sets-dir ssl-cipher tls-version default-auth bind-address
+    defaults-group-suffix login-path"""
 ),
                  optional="p#")  # fmt: skip
 

@@ -46,7 +46,7 @@ class LineReaders:
         for reader in readers:
             # Where several could read, what one of them does not understand is meant for another.
             certain = whole and (len(readers) == 1 or reader.language in _SHELLS)
-            found += [line for line in reader.read(text, whole=certain) if line not in found]
+            found += [line for line in _readings(reader, text, whole=certain) if line not in found]
         return found
 
     def take(self, text: str, where: Where) -> None:
@@ -81,9 +81,19 @@ class LineReaders:
         return [*level.own, *level.running]
 
 
-def _started_by(reader: LineReader, text: str, *, sure: bool) -> Iterator[LineReader]:
+def _readings(reader: LineReader, text: str, *, whole: bool) -> list[CommandLine]:
+    try:
+        return reader.read(text, whole=whole)
+    except Exception as error:  # a defect here must not let a line through
+        return [CommandLine((), f"it could not be read ({type(error).__name__})")]
+
+
+def _started_by(reader: LineReader, text: str, *, sure: bool) -> list[LineReader]:
     """What reads lines once `reader` has this one."""
-    return _started(reader.take(text), own=getattr(reader, "program", None), sure=sure)
+    try:
+        return list(_started(reader.take(text), own=getattr(reader, "program", None), sure=sure))
+    except Exception:  # what it has started is not known then
+        return [UnknownLines()]
 
 
 def _started(lines: Iterable[CommandLine], *, own: str | None, sure: bool) -> Iterator[LineReader]:

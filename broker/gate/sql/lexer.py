@@ -92,7 +92,8 @@ class Splitter:
             if piece is None:
                 break
             self._delimiter = reader.delimiter
-            piece.raw, self._text = self._text[: reader.at], self._text[reader.at :]
+            piece.raw, rest = self._text[: reader.at], self._text[reader.at :]
+            self._text = _kept(piece, reader) + rest
             if piece.tokens or piece.command is not None or piece.doubt:
                 pieces.append(piece)
             if reader.at == 0 or len(pieces) > 1000:
@@ -105,19 +106,37 @@ class Splitter:
         return self.feed("", last=True)
 
 
+_SENDS = re.compile(r"(?:g|gx|gset|gexec|gdesc|watch|crosstabview|crosstabv|parse|sendpipeline)(?![A-Za-z])")
+"""Commands of psql that send the statement in front of them."""
+
+
+def _kept(piece: Piece, reader: _Reader) -> str:
+    """What a statement has so far where a command stands behind it that does not send it: the client keeps
+    it for the next lines (all but `\\r` of psql)."""
+    if piece.command is None or not piece.tokens or reader.command_at is None:
+        return ""
+    if not reader.mysql and _SENDS.match(piece.command):
+        return ""
+    kept = reader.text[: reader.command_at]
+    piece.raw, piece.tokens, piece.text = piece.raw[reader.command_at :], [], ""
+    return "" if piece.command in {"r", "reset"} and not reader.mysql else kept
+
+
 class _Reader:
     def __init__(self, text: str, dialect: str, delimiter: str) -> None:
         self.text = text
         self.at = 0
         self.delimiter = delimiter
-        self._mysql = dialect == MYSQL
+        self.mysql = dialect == MYSQL
+        self.command_at: int | None = None
+        """Where the client's command begins."""
         self._sqlite = dialect == SQLITE
         self._executable = False
         self._piece = Piece()
 
     def piece(self, *, last: bool) -> Piece | None:
         """The next piece, or None if it does not end in the text."""
-        if self._mysql and (command := self._named()) is not None:
+        if self.mysql and (command := self._named()) is not None:
             return command
         if self._sqlite and (command := self._dotted()) is not None:
             return command
@@ -193,9 +212,9 @@ class _Reader:
             return self._backslash()
         if self._sqlite and (match := _PARAMETER.match(text, at)):
             return self._add("string", match[0], match.end())
-        if char in "'\"`" or (char == "$" and not self._mysql) or (char == "[" and self._sqlite):
+        if char in "'\"`" or (char == "$" and not self.mysql) or (char == "[" and self._sqlite):
             return self._quoted(char)
-        if char == ":" and not self._mysql:
+        if char == ":" and not self.mysql:
             return self._colon()
         if match := _WORD.match(text, at):
             return self._word(match)
@@ -208,7 +227,7 @@ class _Reader:
         following = self.text[end : end + 1]
         if self._sqlite:
             return self._add("word", word, end)
-        if not self._mysql:
+        if not self.mysql:
             if following == "'" and word in {"e", "b", "x", "n"}:
                 self.at = end
                 return self._string("'", backslashes=word == "e")
@@ -237,7 +256,7 @@ class _Reader:
             if end < 0:
                 return None
             return self._add("string", self.text[match.end() : end], end + len(match[0]))
-        if self._mysql:
+        if self.mysql:
             return self._string(char, backslashes=char != "`", kind="name" if char == "`" else "string")
         if char == "`":
             return self._add("sign", "`", self.at + 1)
@@ -268,10 +287,10 @@ class _Reader:
         """True: skipped one; False: there is none; None: it does not end."""
         text, at = self.text, self.at
         if text.startswith("--", at):
-            if self._mysql and not re.match(r"--(?:[\s\x00-\x1f]|\Z)", text[at:]):
+            if self.mysql and not re.match(r"--(?:[\s\x00-\x1f]|\Z)", text[at:]):
                 return False
             return self._to_line_end()
-        if self._mysql and text[at] == "#":
+        if self.mysql and text[at] == "#":
             return self._to_line_end()
         if self._executable and text.startswith("*/", at):
             self._executable = False
@@ -279,7 +298,7 @@ class _Reader:
             return True
         if not text.startswith("/*", at):
             return False
-        if self._mysql and (match := re.compile(r"/\*M?!(?:\d{5,6})?").match(text, at)):
+        if self.mysql and (match := re.compile(r"/\*M?!(?:\d{5,6})?").match(text, at)):
             if "*/" not in text[at:]:
                 return None
             self._executable = True
@@ -298,7 +317,7 @@ class _Reader:
             match = re.compile(r"/\*|\*/").search(self.text, at)
             if match is None:
                 return None
-            depth += (0 if self._mysql or self._sqlite else 1) if match[0] == "/*" else -1
+            depth += (0 if self.mysql or self._sqlite else 1) if match[0] == "/*" else -1
             at = match.end()
         self.at = at
         return True
@@ -313,7 +332,8 @@ class _Reader:
 
     def _backslash(self) -> bool | None:
         """A command of the client, up to the end of the line."""
-        if self._mysql:
+        self.command_at = self.at
+        if self.mysql:
             return self._mysql_backslash()
         if self.text.startswith("\\;", self.at):
             self.at += 2
