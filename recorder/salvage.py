@@ -185,6 +185,15 @@ def _sealed(found: Salvaged, chain: int, fd: int, events: int, signer: Signer) -
     return replace(found, unsealed=unsealed, head=writer.head)
 
 
+def last_head(chain: Path) -> Head | None:
+    """What the last whole link of a chain says it is; None where there is no such file or link."""
+    try:
+        with chain.open("rb") as file:
+            return read_unchecked(_last_line(file.fileno()) + b"\n")[1]
+    except (OSError, ChainError):
+        return None
+
+
 def _chain_has_end(chain: int) -> bool:
     link = _link(_last_line(chain) + b"\n")
     return link is not None and link.state is not State.OPEN
