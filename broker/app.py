@@ -171,6 +171,7 @@ async def start(config: Config) -> Broker:
             config.recording.fsync,
             signer=signer,
             trail=trail,
+            audit=store,
         )
         undo.push_async_callback(recordings.stop)
         if salvaged := await recordings.salvage(store):

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
+from types import MappingProxyType
 from typing import BinaryIO, Protocol
 
 from recorder.cast import CastError, EventDecoder, decode_stream_event
@@ -23,18 +24,21 @@ Progress = Callable[[int], object]
 
 
 class Condition(StrEnum):
-    """`COMPLETE`, `INTERRUPTED` and `LIVE` are good; the others are not."""
+    """The first four are good. `NONE`: nothing was recorded, because nothing ran; only who else knows that
+    can say so."""
 
     COMPLETE = "complete"
     INTERRUPTED = "interrupted"
     LIVE = "live"
+    NONE = "none"
     TRUNCATED = "truncated"
     ALTERED = "altered"
     UNSIGNED = "unsigned"
     MISSING = "missing"
 
 
-_GOOD = frozenset({Condition.COMPLETE, Condition.INTERRUPTED, Condition.LIVE})
+_GOOD = frozenset({Condition.COMPLETE, Condition.INTERRUPTED, Condition.LIVE, Condition.NONE})
+_NO_ANCHORS: Mapping[int, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,8 @@ class Verdict:
 class Source(Protocol):
     """The files of one recording."""
 
-    id: str
+    @property
+    def id(self) -> str: ...
 
     def open(self, part: str) -> BinaryIO:
         """`cast`, `events` or `chain`, from its beginning. Raises FileNotFoundError, OSError."""
@@ -122,8 +127,13 @@ def _nothing(_: int) -> None:
     """Nobody watches."""
 
 
-def verify_recording(source: Source, keys: KeyRing, progress: Progress = _nothing) -> Verdict:
-    """Check every byte of a recording. Raises OSError if the disk does, nothing for what the files hold."""
+def verify_recording(
+    source: Source, keys: KeyRing, progress: Progress = _nothing, anchors: Mapping[int, str] = _NO_ANCHORS
+) -> Verdict:
+    """Check every byte of a recording. Raises OSError if the disk does, nothing for what the files hold.
+
+    anchors: heads of links that are known from elsewhere (hexadecimal), by number: it has to have them.
+    """
     live = source.live()
     try:
         file = source.open("chain")
@@ -137,9 +147,8 @@ def verify_recording(source: Source, keys: KeyRing, progress: Progress = _nothin
     except _Wrong as wrong:
         return _bad(source, wrong, chain)
     verdict = replace(chain.verdict(len(chain.links)), size=size)
-    if chain.fault is not None:
-        return _with(verdict, chain.fault)
     try:
+        chain.hold(anchors)
         return _judged(verdict, chain, [check.beyond for check in checks], live)
     except _Wrong as wrong:
         return _with(verdict, wrong)
@@ -155,6 +164,19 @@ class _Chain:
     key: str
     end: int
     fault: _Wrong | None
+
+    def hold(self, anchors: Mapping[int, str]) -> None:
+        """Raises _Wrong if a link does not hold, or is not the one that was anchored."""
+        if self.fault is not None:
+            raise self.fault
+        for number, head in sorted(anchors.items()):
+            place = Place(f"{self.id}.chain", self.end, number + 1)
+            if number >= len(self.links):
+                text = f"it was cut off: link {number} was anchored, the last here is {len(self.links) - 1}"
+                raise _Wrong(Condition.TRUNCATED, text, place)
+            if self.heads[number] != head:
+                text = f"link {number} is not the one that was anchored"
+                raise _Wrong(Condition.ALTERED, text, place)
 
     def verdict(self, count: int) -> Verdict:
         """With the first `count` links, so far good."""

@@ -61,6 +61,7 @@ class LedgerCheck:
     _problem: tuple[str, str] = ("", "")
     _previous: bytes | None = None
     _last: Seal | None = None
+    _open: bool = False
     _seals: int = 0
     _sealed: int = 0
 
@@ -86,17 +87,34 @@ class LedgerCheck:
         computed = next_head(self._head.sha256, event_leaf)
         self._head = LedgerHead(seq, computed)
         self._events += 1
+        self._open = True
         return computed
 
     # ------------------------------------------------------------ seals
 
     def begin(self, head: LedgerHead) -> None:
         """An excerpt begins behind the event that left this head."""
+        self._closed()
         self._head = head
+
+    def _closed(self) -> None:
+        """What an excerpt holds counts by the seal behind it."""
+        if self._open:
+            where = audit_id(self._head.seq)
+            self._wrong(where, f"no seal stands behind event {where}: nothing proves it")
+        self._open = False
+
+    def resume(self, line: bytes) -> None:
+        """What this seal covers is not looked at: the whole of the ledger begins behind it."""
+        seal = self._checked(line)
+        if seal is not None:
+            self._head, self._previous, self._last = seal.ledger, line, seal
+            self._good, self._sealed, self._seals = seal.seq, seal.seq, 1
 
     def seal(self, line: bytes) -> None:
         """The next seal, over all events so far."""
         seal = self._checked(line)
+        self._open = False
         if seal is None:
             return
         name = f"seal {seal.n}"
@@ -151,7 +169,9 @@ class LedgerCheck:
 
     def report(self) -> LedgerReport:
         """What was found in all that was fed."""
-        if self.whole and self._events and not self._seals:
+        if not self.whole:
+            self._closed()
+        if not self._seals and (self._events or not self.whole):
             self._wrong("E-1", "no seal of the audit holds: nothing can be proved")
         where, problem = self._problem
         good = self._good if problem else self._head.seq

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from broker.model.audit import AuditEntry, AuditEvent
-from broker.model.seal import LONGEST_SEAL, SealError, decode_seal
+from broker.model.seal import LONGEST_SEAL, SealError, check_seal, decode_seal
 from broker.ports import AuditStore
 from broker.services.ledger import LedgerCheck, LedgerReport, check_anchors, vouched
 from recorder.signing import KeyRing
@@ -20,9 +20,8 @@ def _nothing(_: int) -> None:
     """Nobody watches."""
 
 
-def entries_of(store: AuditStore) -> Iterator[AuditEntry]:
-    """All events, oldest first."""
-    after = 0
+def entries_of(store: AuditStore, after: int = 0) -> Iterator[AuditEntry]:
+    """All events behind number `after`, oldest first."""
     while page := store.entries(after=after, limit=_PAGE):
         yield from page
         after = page[-1].seq
@@ -54,12 +53,24 @@ def keys_of(store: AuditStore, trusted: KeyRing) -> KeyRing:
     return vouched(trusted, rotations(store))
 
 
-def checked_ledger(store: AuditStore, trusted: KeyRing, progress: Progress = _nothing) -> LedgerReport:
-    """Check every event and every seal of the store."""
+def checked_ledger(
+    store: AuditStore, trusted: KeyRing, progress: Progress = _nothing, after: int = 0
+) -> LedgerReport:
+    """Check every event and every seal of the store; or only from the newest seal on that covers nothing
+    behind event number `after`."""
     check = LedgerCheck(keys_of(store, trusted))
-    seals = seals_of(store)
+    newest = store.last_seal()  # before the head: what is written meanwhile is for the next check
+    head = store.head()
+    seals = until(seals_of(store), newest)
     waiting = next(seals, None)
-    for entry in entries_of(store):
+    start = 0
+    if after and (begin := _seal_before(store, after)) is not None:
+        check.resume(begin)
+        start = _covers(begin)
+        waiting = next((line for line in seals if _covers(line) > start), None)
+    for entry in entries_of(store, start):
+        if entry.seq > head.seq:
+            break
         check.event(entry)
         progress(1)
         while waiting is not None and _covers(waiting) <= entry.seq:
@@ -69,6 +80,18 @@ def checked_ledger(store: AuditStore, trusted: KeyRing, progress: Progress = _no
         check.seal(waiting)
         waiting = next(seals, None)
     return check.report()
+
+
+def until(seals: Iterator[bytes], newest: bytes | None) -> Iterator[bytes]:
+    """The seals up to this one."""
+    for line in seals:
+        yield line
+        if line == newest:
+            return
+
+
+def _seal_before(store: AuditStore, seq: int) -> bytes | None:
+    return max((line for line in seals_of(store) if _covers(line) <= seq), key=_covers, default=None)
 
 
 def _covers(line: bytes) -> int:
@@ -111,3 +134,22 @@ def read_anchors(path: Path) -> list[bytes]:
     with path.open("rb") as file:
         lines = [line for line in iter(lambda: file.readline(LONGEST_SEAL), b"") if line.strip()]
     return lines if not lines or lines[-1].endswith(b"\n") else lines[:-1]
+
+
+LATE = 60_000_000
+"""Microseconds after which an event without a seal is no longer on its way to one."""
+
+
+def late_events(store: AuditStore, keys: KeyRing, now: int) -> str:
+    """What is wrong with the newest seal, or with events that wait for one; empty if nothing is."""
+    line = store.last_seal()
+    if line is None:
+        return "the audit has no seal" if store.head().seq else ""
+    try:
+        seal = check_seal(line, keys)
+    except SealError as exc:
+        return f"the newest seal does not hold: {exc}"
+    waiting = store.entries(after=seal.seq, limit=1)
+    if waiting and now - waiting[0].event.at > LATE:
+        return f"{waiting[0].id} and what follows are not sealed: does the broker run?"
+    return ""

@@ -7,7 +7,6 @@ folder per day of the start. The head of each chain goes into the audit: at the 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +17,15 @@ import structlog
 from broker.model.access import Grant
 from broker.model.errors import CannotRecord, Unavailable
 from broker.model.session import SessionRow, SessionState
-from broker.ports import Clock, SessionStore
+from broker.ports import AuditStore, Clock, SessionStore
 from broker.services.audit import AuditTrail
+from broker.services.evidence import known_of, recording_folder, verify_session
+from broker.services.ledger_reading import keys_of
 from recorder.cast import Header
 from recorder.chain import Head
 from recorder.salvage import Salvaged, last_head, salvage
-from recorder.signing import SigningKey
+from recorder.signing import KeyRing, SigningKey
+from recorder.verify import Verdict
 from recorder.writer import LiveRecording, RecorderPump, open_recording
 
 log = structlog.get_logger()
@@ -90,12 +92,15 @@ class RecordingService:
         *,
         signer: SigningKey,
         trail: AuditTrail,
+        audit: AuditStore,
     ) -> None:
         self._folder = folder
         self._clock = clock
         self._exec_keep = exec_keep
         self._signer = signer
         self._trail = trail
+        self._audit = audit
+        self._verifying = asyncio.Semaphore(1)
         self._open_now: dict[SessionRow, SessionRecording] = {}
         self._pump = RecorderPump(sync_every=fsync_s)
         self._pump.start()
@@ -179,6 +184,16 @@ class RecordingService:
             await self._note("recording.sealed", recording.row, closed.head, size=closed.cast_size)
         return closed.cast_size
 
+    async def verify(self, row: SessionRow) -> Verdict:
+        """Whether a recording is what was signed; one at a time, as it reads all of it. Raises OSError,
+        Unavailable."""
+        async with self._verifying:
+            return await asyncio.to_thread(self._verify, row)
+
+    def _verify(self, row: SessionRow) -> Verdict:
+        keys = keys_of(self._audit, KeyRing([self._signer.public]))
+        return verify_session(self._folder, row, known_of(self._audit, row.id).get(row.id), keys)
+
     async def anchor(self) -> None:
         """Note how far the chains of the live recordings have come. Raises Unavailable."""
         for row, recording in list(self._open_now.items()):
@@ -201,7 +216,7 @@ class RecordingService:
         await self._trail.note(code, row.user, subject, row.id, link=head.number, head=head.text, **detail)
 
     def folder_of(self, row: SessionRow) -> Path:
-        return self._folder / time.strftime("%Y/%m/%d", time.gmtime(row.started_at / 1_000_000))
+        return recording_folder(self._folder, row)
 
     def path(self, row: SessionRow, part: str) -> Path:
         """File of a recording; `part` is `cast`, `events` or `chain`."""

@@ -79,7 +79,7 @@ class Services:
             most=most,
         )
         self.recordings = RecordingService(
-            folder / "recordings", self.clock, None, signer=SIGNER, trail=self.trail
+            folder / "recordings", self.clock, None, signer=SIGNER, trail=self.trail, audit=self.store
         )
         self.handlers = Handlers(
             self.catalog,
