@@ -16,8 +16,10 @@ from pathlib import Path
 import asyncssh
 import structlog
 
+from broker.adapters.anchors import anchor_place
 from broker.adapters.clock import SystemClock
 from broker.adapters.master_key import MasterKeyRing, source_of
+from broker.adapters.signing_key import make_signing_key, read_signing_key
 from broker.adapters.sqlite import SqliteStore
 from broker.adapters.vault import Vault
 from broker.config import Config, load_config, load_targets
@@ -39,12 +41,16 @@ from broker.relay.server import Front, listen
 from broker.relay.session import SessionDefaults, Sessions
 from broker.relay.verbs import Verbs
 from broker.relay.zygote import Zygote
+from broker.services.anchors import Anchors
 from broker.services.audit import AuditTrail
 from broker.services.catalog import Catalog, Loaded
+from broker.services.keeping import Keeping
 from broker.services.login import LoginService
 from broker.services.recordings import RecordingService
+from broker.services.seals import Sealer
 from broker.services.sessions import SessionService
 from broker.services.tasks import Tasks
+from recorder.signing import SigningKey
 
 log = structlog.get_logger()
 
@@ -79,6 +85,23 @@ class _NoVault:
         raise Unavailable(self._reason)
 
 
+def open_signer(config: Config, store: SqliteStore) -> SigningKey:
+    """The key that recordings and the audit are signed with. Without it nothing may be recorded, so the
+    broker does not run. It is made where a bastion starts for the first time; later that is an error.
+
+    Raises Unavailable.
+    """
+    source = config.signing.key
+    if source.file is not None and not os.path.lexists(source.file):
+        if store.last_seal() is not None:
+            raise Unavailable(
+                f"the signing key {source.file} is gone, so nothing can be recorded",
+                hint="bring it back, or make a new one: bartizan audit key new FILE (docs/evidence.md)",
+            )
+        log.info("signing-key.made", path=str(source.file), key=make_signing_key(source.file).key)
+    return read_signing_key(source)
+
+
 def load_catalog(config: Config) -> Loaded:
     """Targets, policies and on-call lists as the files have them now. Raises InvalidConfig."""
     targets = load_targets(config.targets, required=config.is_set("targets"))
@@ -99,6 +122,7 @@ class Broker:
     _store: SqliteStore
     _sessions: SessionService
     _recordings: RecordingService
+    _keeping: Keeping
     _zygote: Zygote
     _tasks: Tasks
 
@@ -120,6 +144,7 @@ class Broker:
         await self._tasks.close()
         self._zygote.stop()
         await self._recordings.stop()
+        await self._keeping.stop()
         with contextlib.suppress(FileNotFoundError):
             self.config.control.socket.unlink()
         self._store.close()
@@ -137,13 +162,22 @@ async def start(config: Config) -> Broker:
         catalog = Catalog(lambda: load_catalog(config))
         store = open_store(config)
         undo.callback(store.close)
+        signer = await asyncio.to_thread(open_signer, config, store)
+        trail = AuditTrail(store, clock)
+        sealer = Sealer(store, signer, clock)
+        await asyncio.to_thread(sealer.begin)
         recordings = RecordingService(
-            config.recordings, clock, config.recording.exec_keep, config.recording.fsync
+            config.recordings,
+            clock,
+            config.recording.exec_keep,
+            config.recording.fsync,
+            signer=signer,
+            trail=trail,
+            audit=store,
         )
         undo.push_async_callback(recordings.stop)
-        if salvaged := await asyncio.to_thread(recordings.salvage, store):
+        if salvaged := await recordings.salvage(store):
             log.warning("sessions.interrupted", count=salvaged)
-        trail = AuditTrail(store, clock)
         login = LoginService(store, trail, clock)
         sessions = SessionService(
             targets=catalog,
@@ -154,6 +188,9 @@ async def start(config: Config) -> Broker:
             clock=clock,
             most=config.sessions.max_sessions,
         )
+        places = [anchor_place(place) for place in config.anchors.to]
+        anchors = Anchors(places, config.anchors.every, store, sealer, trail)
+        keeping = Keeping(sealer, anchors, recordings, config.recording.anchor)
         handlers = Handlers(catalog, catalog, sessions, store, recordings, trail, clock)
         tasks = Tasks()
         undo.push_async_callback(tasks.close)
@@ -189,10 +226,13 @@ async def start(config: Config) -> Broker:
         listening = await control.listen(config.control.socket, config.control.mode)
         undo.callback(listening.close)
         acceptor = await _listen(config, front)
+        keeping.start()
         undo.pop_all()
     port = acceptor.get_port()
     log.info("ready", address=config.listen.address, port=port, control=str(config.control.socket))
-    return Broker(config, port, catalog, acceptor, listening, store, sessions, recordings, zygote, tasks)
+    return Broker(
+        config, port, catalog, acceptor, listening, store, sessions, recordings, keeping, zygote, tasks
+    )
 
 
 async def serve(config_path: Path, ready: Callable[[Broker], None] = lambda broker: None) -> None:

@@ -23,7 +23,9 @@ from broker.services.route import VERBS_OVER_SSH
 if TYPE_CHECKING:
     from broker.adapters.sqlite import SqliteStore
     from broker.adapters.vault import Vault
+    from broker.config import Config
     from broker.model.identity import User
+    from recorder.signing import SigningKey
 
 RUN_AS = "BARTIZAN_RUN_AS"
 CONFIG = "/etc/bartizan/bartizan.yaml"
@@ -39,6 +41,7 @@ VERBS = {
     "targets": ("targets", "targets"),
     "config": ("config", "config"),
     "policy": ("policy", "policy"),
+    "audit": ("audit", "audit"),
     "serve": ("service", "serve"),
     "init": ("service", "init"),
     "demo": ("demo", "demo"),
@@ -70,6 +73,18 @@ class CliContext(Context):
 
             self._vault = open_vault(load_config(self.config_path), self.open_store())
         return self._vault
+
+    def settings(self) -> Config:
+        """The configuration. Raises InvalidConfig."""
+        from broker.config import load_config
+
+        return load_config(self.config_path)
+
+    def signing_key(self) -> SigningKey:
+        """The key in force. Raises Unavailable."""
+        from broker.adapters.signing_key import read_signing_key
+
+        return read_signing_key(self.settings().signing.key)
 
     def stored_user(self, name: str) -> User | None:
         return self.open_store().user(name)

@@ -6,10 +6,11 @@ adapter says it is cheap, else through `asyncio.to_thread`.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from broker.model.access import AccessRequest, Decision, Grant
-from broker.model.audit import AuditEvent
+from broker.model.audit import AuditEntry, AuditEvent, AuditId, LedgerHead
 from broker.model.command import CommandLine, Judgement
 from broker.model.identity import PublicKey, User
 from broker.model.ids import SessionId
@@ -88,11 +89,37 @@ class SessionStore(Protocol):
 
 
 class AuditStore(Protocol):
-    def append(self, event: AuditEvent) -> None:
+    def append(self, event: AuditEvent) -> AuditId:
         """Durable on return. Raises Unavailable, and the caller closes what depends on it."""
 
     def events(self, *, limit: int = 500) -> list[AuditEvent]:
         """Newest first."""
+
+    def entries(
+        self, *, after: int = 0, limit: int = 1000, codes: Sequence[str] = (), session: str = ""
+    ) -> list[AuditEntry]:
+        """Oldest first, from the event behind number `after` on; of these codes and this session only."""
+
+    def head(self) -> LedgerHead:
+        """As the newest event has it."""
+
+    def seals(self, *, after: int = -1, limit: int = 1000) -> list[bytes]:
+        """Lines of the seals behind number `after`, in order."""
+
+    def last_seal(self) -> bytes | None: ...
+
+    def add_seal(self, make: Callable[[LedgerHead, bytes | None], bytes | None]) -> bool:
+        """Add what `make` makes of the head and the newest seal, in one step; False if it makes none."""
+
+
+class AnchorPlace(Protocol):
+    """A place outside that keeps copies of seals."""
+
+    name: str
+    """`file:/path`, `syslog:address`, `http:url`: as the seals name it."""
+
+    def deliver(self, line: bytes) -> None:
+        """Kept on return, as far as the place can say. Raises Unavailable."""
 
 
 class SecretVault(Protocol):

@@ -9,17 +9,16 @@ from __future__ import annotations
 import base64
 import binascii
 import os
-import stat
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+from broker.adapters.private_text import credential_text, file_text, variable_text, write_private
 from broker.adapters.sealing import KEY_BYTES, MasterKey, master_key
 from broker.config.schema import KeySource
 from broker.model.errors import Invalid, Unavailable
 
-_MAX_TEXT = 4096
-"""Bytes read of a key file at most; a longer one is no key."""
+_WHAT = "master key"
 
 
 class MasterKeySource(Protocol):
@@ -34,7 +33,7 @@ class KeyFile:
         self._path = path
 
     def read(self) -> MasterKey:
-        return _decoded(_read_private(self._path), str(self._path))
+        return _decoded(file_text(self._path, _WHAT), str(self._path))
 
 
 class KeyVariable:
@@ -45,14 +44,8 @@ class KeyVariable:
         self._key: MasterKey | None = None
 
     def read(self) -> MasterKey:
-        text = os.environ.pop(self._name, None)
-        if text is not None:
-            self._key = _decoded(text.encode("utf-8", "replace"), f"the variable {self._name}")
-        if self._key is None:
-            raise Unavailable(
-                f"the environment variable {self._name} with the master key is not set",
-                hint="set it for this process alone, or use a key file",
-            )
+        if self._key is None or self._name in os.environ:
+            self._key = _decoded(variable_text(self._name, _WHAT), f"the variable {self._name}")
         return self._key
 
 
@@ -63,20 +56,7 @@ class KeyCredential:
         self._name = name
 
     def read(self) -> MasterKey:
-        folder = os.environ.get("CREDENTIALS_DIRECTORY")
-        if not folder:
-            raise Unavailable(
-                f"no systemd credentials here, so none named {self._name} with the master key",
-                hint=f"add LoadCredentialEncrypted={self._name} to the unit",
-            )
-        path = Path(folder) / self._name
-        try:
-            return _decoded(path.read_bytes()[: _MAX_TEXT + 1], f"the systemd credential {self._name}")
-        except OSError as error:
-            raise Unavailable(
-                f"the systemd credential {self._name} with the master key cannot be read: {error.strerror}",
-                hint=f"add LoadCredentialEncrypted={self._name} to the unit",
-            ) from None
+        return _decoded(credential_text(self._name, _WHAT), f"the systemd credential {self._name}")
 
 
 class MasterKeyRing:
@@ -120,51 +100,14 @@ def source_of(config: KeySource) -> MasterKeySource:
 
 def generate_master_key(path: Path) -> None:
     """Write a new key to a new file of mode 0600. Raises Invalid if there is something at `path`."""
-    try:
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    except FileExistsError:
-        raise Invalid(
+
+    def exists() -> Exception:
+        return Invalid(
             f"{path} exists; a master key is never overwritten",
             hint="to rotate, name a new file and list this one under vault.previous",
-        ) from None
-    except OSError as error:
-        raise Unavailable(f"the master key {path} cannot be written: {error.strerror}") from None
-    with os.fdopen(fd, "wb") as file:
-        os.fchmod(file.fileno(), 0o600)
-        file.write(base64.b64encode(os.urandom(KEY_BYTES)) + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _read_private(path: Path) -> bytes:
-    try:
-        # NONBLOCK: a pipe in place of the file must not hold up the start.
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        what = "is a symbolic link" if path.is_symlink() else f"cannot be read: {error.strerror}"
-        raise Unavailable(
-            f"the master key {path} {what}", hint="name the file itself, owned by the broker's user"
-        ) from None
-    try:
-        _refuse_shared(path, os.fstat(fd))
-        return os.read(fd, _MAX_TEXT + 1)
-    finally:
-        os.close(fd)
-
-
-def _refuse_shared(path: Path, status: os.stat_result) -> None:
-    if not stat.S_ISREG(status.st_mode):
-        raise Unavailable(f"the master key {path} is not a file")
-    if status.st_uid != os.geteuid():
-        raise Unavailable(
-            f"the master key {path} belongs to uid {status.st_uid}, not to this process's {os.geteuid()}",
-            hint=f"run the command as its owner, or chown it to uid {os.geteuid()}",
         )
-    if stat.S_IMODE(status.st_mode) & 0o077:
-        raise Unavailable(
-            f"the master key {path} can be read by others (mode {stat.S_IMODE(status.st_mode):o})",
-            hint=f"chmod 600 {path}, and consider the key as known to them",
-        )
+
+    write_private(path, base64.b64encode(os.urandom(KEY_BYTES)) + b"\n", _WHAT, exists)
 
 
 def _decoded(text: bytes, where: str) -> MasterKey:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from sqlite_utils import Database, Migrations
 
+from broker.adapters.audit_table import hash_existing
+
 MIGRATIONS = Migrations("bartizan")
 
 _PEOPLE = """
@@ -68,6 +70,30 @@ CREATE TABLE secrets (
 def m0001_initial(db: Database) -> None:
     for script in (_PEOPLE, _HOSTS, _SESSIONS, _AUDIT, _SECRETS):
         db.executescript(script)
+
+
+_NO_UPDATE = """CREATE TRIGGER audit_no_update BEFORE UPDATE ON audit
+BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END"""
+
+_SEALS = (
+    "CREATE TABLE audit_seals (n INTEGER PRIMARY KEY, line BLOB NOT NULL) STRICT",
+    """CREATE TRIGGER seals_no_update BEFORE UPDATE ON audit_seals
+       BEGIN SELECT RAISE(ABORT, 'the seals are append-only'); END""",
+    """CREATE TRIGGER seals_no_delete BEFORE DELETE ON audit_seals
+       BEGIN SELECT RAISE(ABORT, 'the seals are append-only'); END""",
+    "CREATE INDEX audit_code ON audit(code, seq)",
+    "CREATE INDEX audit_session ON audit(session, seq)",
+)
+
+
+@MIGRATIONS()
+def m0002_ledger(db: Database) -> None:
+    db.execute("ALTER TABLE audit ADD COLUMN hash BLOB NOT NULL DEFAULT x''")
+    db.execute("DROP TRIGGER audit_no_update")
+    hash_existing(db)
+    db.execute(_NO_UPDATE)
+    for statement in _SEALS:
+        db.execute(statement)
 
 
 def unknown_steps(db: Database) -> list[str]:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlite_utils import Database
 
+from broker.adapters.audit_table import add_seal, append_event, entry_of, event_of, head_of
 from broker.adapters.database import DatabaseFile
 from broker.adapters.sealing import SealedSecret
-from broker.model.audit import AuditEvent
+from broker.model.audit import AuditEntry, AuditEvent, AuditId, LedgerHead, audit_id
 from broker.model.errors import Invalid
 from broker.model.identity import Kind, PublicKey, User
 from broker.model.ids import SessionId, is_session_id, session_id
@@ -202,20 +203,33 @@ class SqliteStore:
 
     # --- audit ---
 
-    def append(self, event: AuditEvent) -> None:
-        values = {
-            "code": event.code,
-            "at": event.at,
-            "actor": event.actor,
-            "subject": event.subject,
-            "session": event.session,
-            "detail": json.dumps(event.detail),
-        }
-        self._insert("audit", values, str)
+    def append(self, event: AuditEvent) -> AuditId:
+        return audit_id(self._file.write(lambda db: append_event(db, event)))
 
     def events(self, *, limit: int = 500) -> list[AuditEvent]:
-        sql = "SELECT code, at, actor, subject, session, detail FROM audit ORDER BY seq DESC LIMIT ?"
-        return self._rows(_event, sql, max(limit, 0))
+        return self._rows(event_of, "SELECT * FROM audit ORDER BY seq DESC LIMIT ?", max(limit, 0))
+
+    def entries(
+        self, *, after: int = 0, limit: int = 1000, codes: Sequence[str] = (), session: str = ""
+    ) -> list[AuditEntry]:
+        sql = """SELECT * FROM audit WHERE seq > ? AND (? = '' OR session = ?)
+                 AND (? = '[]' OR code IN (SELECT value FROM json_each(?))) ORDER BY seq LIMIT ?"""
+        wanted = json.dumps(list(codes))
+        return self._rows(entry_of, sql, after, session, session, wanted, wanted, limit)
+
+    def head(self) -> LedgerHead:
+        return self._file.read(head_of)
+
+    def seals(self, *, after: int = -1, limit: int = 1000) -> list[bytes]:
+        sql = "SELECT line FROM audit_seals WHERE n > ? ORDER BY n LIMIT ?"
+        return self._rows(lambda row: bytes(row["line"]), sql, after, limit)
+
+    def last_seal(self) -> bytes | None:
+        sql = "SELECT line FROM audit_seals ORDER BY n DESC LIMIT 1"
+        return self._row(lambda row: bytes(row["line"]), sql)
+
+    def add_seal(self, make: Callable[[LedgerHead, bytes | None], bytes | None]) -> bool:
+        return self._file.write(lambda db: add_seal(db, make))
 
     # --- sealed secrets ---
 
@@ -302,10 +316,6 @@ def _user(row: Row) -> User:
 
 def _key(row: Row) -> PublicKey:
     return PublicKey(**row)
-
-
-def _event(row: Row) -> AuditEvent:
-    return AuditEvent(**{**row, "detail": json.loads(row["detail"])})
 
 
 def _session(row: Row) -> SessionRow:

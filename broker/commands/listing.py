@@ -60,6 +60,11 @@ def inert(text: str) -> str:
     return "".join(c if is_printable(c) else c.encode("unicode_escape").decode() for c in text)
 
 
+def tell(*fields: str) -> None:
+    """One line of fields, made inert."""
+    click.echo("\t".join(map(inert, fields)))
+
+
 def _print_table(rows: Sequence[Row]) -> None:
     if not rows:
         return

@@ -23,9 +23,9 @@ from broker.policy.engine import Engine
 from broker.policy.loader import PolicySet, load_policies
 from broker.policy.replay import Difference, Past, PastLine, Replay, Tally
 from broker.ports import SessionStore, UserStore
-from broker.services.recordings import recording_path
+from broker.services.evidence import recording_path
 from recorder.cast import CastError, StreamEvent
-from recorder.reader import read_events
+from recorder.reader import events_path, read_events
 
 ALL = 1 << 40
 """Sessions at most: every one there is."""
@@ -146,7 +146,7 @@ class Archive:
             self._tally.skipped[f"sessions of {'users' if user is None else 'targets'} that are gone"] += 1
             return None
         try:
-            events = list(read_events(recording_path(self._folder, row, "events")))
+            events = list(read_events(events_path(recording_path(self._folder, row))))
         except (OSError, CastError):
             self._tally.skipped["sessions whose recording cannot be read"] += 1
             return None

@@ -10,6 +10,7 @@ import click
 from broker.commands.asking import INHERITED, ask, control_socket, converse
 from broker.commands.context import Context
 from broker.commands.listing import Row, moment, show
+from broker.commands.verifying import bundle, verify
 from broker.model.errors import Invalid
 from broker.model.ids import is_session_id
 from broker.wire.attached import attach
@@ -115,6 +116,10 @@ def play(context: Context, what: str) -> None:
     if not os.path.isfile(what):
         raise Invalid(f"{what!r} is neither an id nor a file", hint="bartizan recordings ls lists the ids")
     os.execv(sys.executable, [sys.executable, "-m", "tui", "replay", what])  # noqa: S606
+
+
+recordings.add_command(verify)
+recordings.add_command(bundle)
 
 
 def _row(view: SessionView) -> Row:

@@ -17,7 +17,9 @@ from broker.config.units import (
     FilePath,
     Mode,
     Size,
+    SyslogAddress,
     Text,
+    Url,
     matching,
 )
 from broker.config.validate import Section
@@ -93,7 +95,9 @@ class Recording(Section):
     exec_keep: Size = 64 << 20
     """Output of one exec session that is kept; what goes beyond is passed on and counted."""
     fsync: Annotated[Duration, Field(le=60.0)] = 1.0
-    """How often recordings are forced to the disk: what is lost if the power goes."""
+    """How often recordings are forced to the disk and signed: what is lost if the power goes."""
+    anchor: Duration = 600.0
+    """How often the head of a live recording goes into the audit."""
 
 
 CredentialName = Annotated[
@@ -121,6 +125,37 @@ class Vault(Section):
     master_key: KeySource | None = None
     previous: tuple[KeySource, ...] = ()
     """Older master keys that may still open what was wrapped with them."""
+
+
+class Signing(Section):
+    """The key that recordings and the audit are signed with. It belongs outside the data folder."""
+
+    key: KeySource = Field(default={"file": Path("signing.key")}, validate_default=True)
+
+
+class AnchorPlace(Section):
+    """Where copies of the audit's seals go: exactly one of `file`, `syslog`, `http`."""
+
+    file: FilePath | None = None
+    syslog: SyslogAddress | None = None
+    http: Url | None = None
+    token_file: FilePath | None = None
+    """With `http`: a file whose text is sent as a bearer token."""
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if len(self.model_fields_set - {"token_file"}) != 1:
+            raise ValueError("expected exactly one of file, syslog, http")
+        if self.token_file is not None and self.http is None:
+            raise ValueError("token_file goes with http only")
+        return self
+
+
+class Anchors(Section):
+    """Without a place, who can write the data folder can cut the end off the audit unseen."""
+
+    every: Duration = 60.0
+    to: tuple[AnchorPlace, ...] = ()
 
 
 class Portal(Section):
@@ -170,9 +205,21 @@ class Config(Section):
     sessions: Sessions = Sessions()
     recording: Recording = Recording()
     vault: Vault = Vault()
+    signing: Signing = Field(default={}, validate_default=True)
+    anchors: Anchors = Anchors()
     portal: Portal = Portal()
     accept_env: tuple[EnvPattern, ...] = ("LANG", "LC_*", "NO_COLOR", "COLORTERM", "BARTIZAN_*")
     log: Log = Log()
+
+    @model_validator(mode="after")
+    def _key_apart(self) -> Self:
+        path = self.signing.key.file
+        for name, folder in (("data", self.data), ("recording.dir", self.recordings)):
+            if path is not None and path.absolute().is_relative_to(folder.absolute()):
+                raise ValueError(
+                    f"signing.key.file: {path} lies below {name}: keep it apart from what it signs"
+                )
+        return self
 
     def is_set(self, key: str) -> bool:
         """True if the file names the key, so that what it points at has to exist."""

@@ -123,6 +123,17 @@ Account = Annotated[
         matching(r"[A-Za-z_][A-Za-z0-9._-]{0,62}\$?", "an account name of letters, digits, '.', '_' or '-'")
     ),
 ]
+Url = Annotated[
+    str,
+    AfterValidator(matching(r"https?://[A-Za-z0-9.\[\]:-]+(?:/[!-~]*)?", "a URL such as https://host/path")),
+]
+SyslogAddress = Annotated[
+    str,
+    AfterValidator(
+        matching(r"/[!-~]+|(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\]):[0-9]{1,5}", "a socket's path or host:port")
+    ),
+]
+"""`/dev/log`, or `host:port` for UDP."""
 EnvName = Annotated[
     str, AfterValidator(matching(r"[A-Za-z_][A-Za-z0-9_]{0,127}", "the name of an environment variable"))
 ]

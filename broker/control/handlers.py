@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from broker.control.views import account_view, matches, session_view, target_view
+from broker.control.views import account_view, matches, session_view, target_view, verified_view
 from broker.model import exits
 from broker.model.access import AccessRequest, Decision, Grant
 from broker.model.errors import BartizanError
@@ -35,10 +35,12 @@ from broker.wire.messages import (
     Sessions,
     Targets,
     TargetView,
+    Verified,
+    VerifyRecording,
 )
 
 CHUNK = 256 << 10
-PARTS = frozenset({"cast", "events"})
+PARTS = frozenset({"cast", "events", "chain"})
 
 
 class AskRefused(BartizanError):
@@ -87,6 +89,8 @@ class Handlers:
                 return await asyncio.to_thread(self._list_recordings, asker, query, limit)
             case ReadRecording(id, part, offset):
                 return await self._read_recording(asker, id, part, offset)
+            case VerifyRecording(id):
+                return await self._verify_recording(asker, id)
             case OpenTarget():
                 return await self._open_target(asker, ask)
             case KillSession(id, reason):
@@ -146,7 +150,7 @@ class Handlers:
     async def _read_recording(self, asker: Asker, id: str, part: str, offset: int) -> Chunk:
         row = await self._session_row(asker, id)
         if part not in PARTS or offset < 0:
-            raise AskRefused("E-USAGE", "part is cast or events, offset is not negative", exits.USAGE)
+            raise AskRefused("E-USAGE", "part is cast, events or chain, offset is not negative", exits.USAGE)
         if offset == 0:
             await self.trail.note("recording.read", asker.who.principal.name, row.user, row.id, part=part)
         path = self.recordings.path(row, part)
@@ -155,6 +159,13 @@ class Handlers:
         except OSError as exc:
             raise AskRefused("E-UNAVAILABLE", f"{row.id}.{part}: {exc.strerror}", exits.UNREACHABLE) from None
         return Chunk(data, offset, size)
+
+    async def _verify_recording(self, asker: Asker, id: str) -> Verified:
+        row = await self._session_row(asker, id)
+        try:
+            return verified_view(await self.recordings.verify(row))
+        except OSError as exc:
+            raise AskRefused("E-UNAVAILABLE", f"{row.id}: {exc.strerror}", exits.UNREACHABLE) from None
 
     async def _session_row(self, asker: Asker, id: str) -> SessionRow:
         row = await asyncio.to_thread(self.store.session, SessionId(id)) if is_session_id(id) else None

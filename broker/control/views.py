@@ -5,7 +5,8 @@ from __future__ import annotations
 from broker.model.access import Decision, Verdict
 from broker.model.session import SessionRow
 from broker.model.target import Target
-from broker.wire.messages import AccountView, SessionView, TargetView
+from broker.wire.messages import AccountView, SessionView, TargetView, Verified
+from recorder import verify
 
 _STATE = {
     Verdict.ALLOW: "OK",
@@ -51,6 +52,25 @@ def session_view(row: SessionRow) -> SessionView:
         exit_status=row.exit_status,
         end_reason=row.end_reason,
         size=row.size,
+    )
+
+
+def verified_view(verdict: verify.Verdict) -> Verified:
+    place = verdict.place or verify.Place("", 0)
+    return Verified(
+        id=verdict.id,
+        condition=verdict.condition.value,
+        good=verdict.good,
+        problem=verdict.problem,
+        file=place.file,
+        byte=place.byte,
+        line=place.line,
+        t=place.t,
+        links=verdict.links,
+        good_t=verdict.good_t,
+        unsealed=verdict.unsealed,
+        head=verdict.head,
+        key=verdict.key,
     )
 
 

@@ -20,7 +20,7 @@ from broker.relay.portal import ServeControl
 from broker.relay.session import tell
 
 LONGEST = 60.0
-SUBVERBS = {"sessions": frozenset({"ls", "kill"}), "recordings": frozenset({"ls", "cat"})}
+SUBVERBS = {"sessions": frozenset({"ls", "kill"}), "recordings": frozenset({"ls", "cat", "verify"})}
 """What of a group of verbs only asks the control socket. The rest would read files of the bastion."""
 CONTROL_FD = "BARTIZAN_CONTROL_FD"
 RUN_AS = "BARTIZAN_RUN_AS"

@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 
-from broker.model.audit import AuditEvent
+from broker.model.audit import AuditEvent, AuditId
 from broker.model.errors import Unavailable
 from broker.model.session import SessionRow
 from broker.ports import AuditStore, Clock
@@ -17,7 +17,7 @@ log = structlog.get_logger()
 
 
 class AuditTrail:
-    """Writes events to the store off the event loop, and to the log."""
+    """Writes events to the store off the event loop, and to the log under the same id."""
 
     def __init__(self, store: AuditStore, clock: Clock) -> None:
         self._store = store
@@ -25,15 +25,21 @@ class AuditTrail:
 
     async def note(
         self, code: str, actor: str, subject: str = "", session: str = "", **detail: str | int | bool | None
-    ) -> None:
-        """Durable on return.
+    ) -> AuditId:
+        """Durable on return; the event's id.
 
         Raises:
             Unavailable: the store cannot keep it; the caller lets nothing happen that depends on it.
         """
         event = AuditEvent(code, self._clock.now(), actor, subject, session, detail)
-        log.info(code, actor=actor, subject=subject, session=session, **detail)
-        await asyncio.to_thread(self._store.append, event)
+        shown = {"actor": actor, "subject": subject, "session": session, **detail}
+        try:
+            id = await asyncio.to_thread(self._store.append, event)
+        except Unavailable as exc:
+            log.error(code, unkept=exc.message, **shown)
+            raise
+        log.info(code, event_id=id, **shown)
+        return id
 
 
 class Remarks:

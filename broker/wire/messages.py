@@ -61,11 +61,17 @@ class ListRecordings(Message, frozen=True, tag="list-recordings"):
 
 
 class ReadRecording(Message, frozen=True, tag="read-recording"):
-    """A part of a recording's file, at most 256 KiB a time. `part`: `cast` or `events`. → `Chunk`"""
+    """A part of a recording's file, at most 256 KiB a time. `part`: `cast`, `events`, `chain`. → `Chunk`"""
 
     id: str
     part: str = "cast"
     offset: int = 0
+
+
+class VerifyRecording(Message, frozen=True, tag="verify-recording"):
+    """Whether a recording is what was signed. → `Verified`"""
+
+    id: str
 
 
 class OpenTarget(Message, frozen=True, tag="open-target"):
@@ -83,7 +89,7 @@ class KillSession(Message, frozen=True, tag="kill-session"):
     reason: str
 
 
-Ask = ListTargets | ListSessions | ListRecordings | ReadRecording | OpenTarget | KillSession
+Ask = ListTargets | ListSessions | ListRecordings | ReadRecording | VerifyRecording | OpenTarget | KillSession
 
 
 # ---------------------------------------------------------------- views
@@ -152,6 +158,28 @@ class Chunk(Message, frozen=True, tag="chunk"):
     """Of the whole file, now; it grows while the session is live."""
 
 
+class Verified(Message, frozen=True, tag="verified"):
+    """`condition`: `complete`, `interrupted`, `live`, `none` are good; `truncated`, `altered`, `unsigned`,
+    `missing` are not. Of what is wrong the first thing is named: `byte` from 0, `line` from 1."""
+
+    id: str
+    condition: str
+    good: bool
+    problem: str
+    file: str
+    """Empty if nothing is wrong."""
+    byte: int
+    line: int
+    t: int | None
+    """Microseconds of the recording."""
+    links: int
+    good_t: int
+    """Up to here all is as recorded."""
+    unsealed: int
+    head: str
+    key: str
+
+
 class Opening(Message, frozen=True, tag="opening"):
     """Granted: leave the terminal (exit the picker), the session takes it over."""
 
@@ -163,7 +191,7 @@ class Done(Message, frozen=True, tag="done"):
     message: str = ""
 
 
-Body = Targets | Sessions | Chunk | Opening | Done
+Body = Targets | Sessions | Chunk | Verified | Opening | Done
 
 
 # ---------------------------------------------------------------- envelopes

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from recorder.cast import encode_stream_event
+from recorder.chain import Head
 from recorder.writer.encoding import (
     DIGEST,
     EVENT,
@@ -22,6 +23,7 @@ from recorder.writer.encoding import (
     cost_of,
     surely_fits,
 )
+from recorder.writer.sealing import Sealing
 from recorder.writer.space import HeldFile
 
 CLOSING = (4096, 16384)
@@ -53,6 +55,8 @@ class Closed:
     cast_size: int
     events_size: int
     lines: int
+    head: Head
+    """The last link of its chain."""
 
 
 @dataclass(slots=True)
@@ -88,12 +92,13 @@ class LiveRecording:
         self,
         cast: HeldFile,
         events: HeldFile,
+        seal: Sealing,
         ahead: int,
         keep_bytes: int | None,
         hooks: Hooks,
         terminal: bool = True,
     ) -> None:
-        self._cast, self._events = cast, events
+        self._cast, self._events, self._seal = cast, events, seal
         self._ahead = (ahead, max(ahead // 4, 2 * CLOSING[1]))
         self._keep_bytes = keep_bytes
         self.hooks = hooks
@@ -107,7 +112,8 @@ class LiveRecording:
         self._starved = False
         self._closing = False
         self._broken = False
-        self._unsynced = False
+        self._unsynced: set[HeldFile] = set()
+        self._written_t = 0
         self._io = threading.Lock()
         self.queued = False
         """The pump knows that something is pending; set and cleared by it."""
@@ -156,7 +162,12 @@ class LiveRecording:
     @property
     def unsynced(self) -> bool:
         """True if something was written since the last `sync`."""
-        return self._unsynced
+        return bool(self._unsynced)
+
+    @property
+    def head(self) -> Head:
+        """The newest link of the chain, for an anchor elsewhere. From any thread."""
+        return self._seal.head
 
     @property
     def room(self) -> int:
@@ -232,7 +243,7 @@ class LiveRecording:
         self._report(self._locked(self._write_pending))
 
     def sync(self) -> None:
-        """`flush`, then bring both files to the disk."""
+        """`flush`, then bring both files to the disk and sign what is new."""
         self._report(self._locked(self._write_pending, self._sync_files))
 
     def fail(self, error: Exception) -> None:
@@ -242,25 +253,25 @@ class LiveRecording:
         self._report(error_is_first)
 
     def close(self, t: int, reason: str, **fields: Any) -> Closed:
-        """Write the rest and the end event, sync, release lock and space. Blocks; call once.
+        """Write the rest, the end event and the last link, sync, release lock and space. Blocks; call once.
 
         Works after a failure too. The event loop must hand in nothing once this has begun. Raises OSError if
-        the end event could not be written: the recording then counts as interrupted for `salvage`.
+        the end could not be written: the recording then counts as interrupted for `salvage`.
         """
         self._closing = True
         self.t = max(self.t, t)
         self._report(self._locked(self._write_pending, self._write_tail))
         with self._io:
             try:
-                self._events.write(encode_stream_event(self.t, "end", self._end(reason, fields)))
-                self._unsynced = True
-                self._sync_files()
+                self._append(self._events, encode_stream_event(self.t, "end", self._end(reason, fields)))
+                self._sync_data()
+                self._seal.finish(self.t)
             finally:
-                closed = Closed(self.t, self._cast.written, self._events.written, self._encoder.lines)
                 with contextlib.ExitStack() as files:
-                    files.callback(self._cast.close)
-                    files.callback(self._events.close)
-        return closed
+                    for file in (self._cast, self._events, self._seal):
+                        files.callback(file.close)
+        sizes = self._cast.written, self._events.written
+        return Closed(self.t, *sizes, self._encoder.lines, self._seal.head)
 
     def _end(self, reason: str, fields: dict[str, Any]) -> dict[str, Any]:
         totals = {
@@ -302,6 +313,7 @@ class LiveRecording:
         operations = [self._queue.popleft() for _ in range(len(self._queue))]
         if operations and not self._broken:
             self._write(*self._encoder.batch(operations))
+            self._written_t = operations[-1].t
         self._extend()
         ledger = self._ledger
         ledger.cast.written += sum(operation.cost[0] for operation in operations)
@@ -313,13 +325,18 @@ class LiveRecording:
             self._write(*self._encoder.finish(self.t))
 
     def _write(self, cast: bytes, events: bytes) -> None:
-        self._unsynced = self._unsynced or bool(cast or events)
         try:
-            self._events.write(events)
-            self._cast.write(cast)
+            self._append(self._events, events)
+            self._append(self._cast, cast)
         except OSError:
             self._broken = True  # what follows would leave a gap nobody sees
             raise
+
+    def _append(self, file: HeldFile, lines: bytes) -> None:
+        if lines:
+            file.write(lines)
+            self._unsynced.add(file)
+            (self._seal.cast_written if file is self._cast else self._seal.events_written)(lines)
 
     def _extend(self) -> None:
         """Keep the space ahead; more of it once a chunk did not fit."""
@@ -329,7 +346,11 @@ class LiveRecording:
         self._events.extend(max(self._ahead[1], 2 * self._wanted[1] + CLOSING[1]))
 
     def _sync_files(self) -> None:
-        if self._unsynced:
-            self._events.sync()
-            self._cast.sync()
-            self._unsynced = False
+        self._sync_data()
+        self._seal.link(self._written_t)
+
+    def _sync_data(self) -> None:
+        for file in (self._events, self._cast):
+            if file in self._unsynced:
+                file.sync()
+                self._unsynced.remove(file)

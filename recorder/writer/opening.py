@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from recorder.cast import Header, encode_header, encode_stream_event
+from recorder.signing import Signer
 from recorder.writer.live import CLOSING, Hooks, LiveRecording, ignore
+from recorder.writer.sealing import AHEAD as CHAIN_AHEAD
+from recorder.writer.sealing import Sealing
 from recorder.writer.space import HeldFile
 
 AHEAD = 1 << 20
@@ -23,14 +26,17 @@ def open_recording(
     header: Header,
     start_event: Mapping[str, Any],
     *,
+    signer: Signer,
     terminal: bool = True,
     keep_bytes: int | None = None,
     ahead: int = AHEAD,
     on_fail: Callable[[Exception], object] = ignore,
     on_room: Callable[[], object] = ignore,
 ) -> LiveRecording:
-    """Create `<id>.cast` and `<id>.events`, lock them, write header and start event, bring them to the disk.
+    """Create `<id>.cast`, `<id>.events` and `<id>.chain`, lock them, write header, start event and the first
+    link of the chain, and bring all that to the disk.
 
+    signer: signs the chain, from the first link on.
     terminal: False for a program's plain output: binary data is then only named in the cast, and kept beside.
     keep_bytes: content kept at most, the rest is digested (exec without a terminal); None keeps all.
     ahead: disk space held beyond what is written; at least 64 KiB.
@@ -49,10 +55,15 @@ def open_recording(
         files.append(HeldFile(folder, f"{id}.cast", ahead))
         fcntl.flock(files[0].fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         files.append(HeldFile(folder, f"{id}.events", max(ahead // 4, 2 * CLOSING[1])))
-        files[0].write(encode_header(header))
-        files[1].write(encode_stream_event(0, "start", start_event))
-        for file in files:
+        files.append(HeldFile(folder, f"{id}.chain", CHAIN_AHEAD))
+        seal = Sealing(files[2], id, signer)
+        first = encode_header(header), encode_stream_event(0, "start", start_event)
+        for file, line in zip(files, first, strict=False):
+            file.write(line)
             os.fsync(file.fd)
+        seal.cast_written(first[0])
+        seal.events_written(first[1])
+        seal.link(0)
         os.fsync(folder)
     except BaseException:
         for file in files:
@@ -60,4 +71,5 @@ def open_recording(
         raise
     finally:
         os.close(folder)
-    return LiveRecording(files[0], files[1], ahead, keep_bytes, Hooks(on_fail, on_room), terminal)
+    hooks = Hooks(on_fail, on_room)
+    return LiveRecording(files[0], files[1], seal, ahead, keep_bytes, hooks, terminal)

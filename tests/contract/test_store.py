@@ -10,7 +10,7 @@ import pytest
 
 from broker.adapters.sealing import SealedSecret
 from broker.adapters.sqlite import SqliteStore
-from broker.model.audit import AuditEvent
+from broker.model.audit import AuditEvent, LedgerHead, leaf, next_head
 from broker.model.errors import Invalid, Unavailable
 from broker.model.identity import Kind, PublicKey, User
 from broker.model.ids import SessionId, session_id
@@ -202,6 +202,43 @@ def test_the_audit_keeps_events_newest_first(store: Store) -> None:
     assert store.events() == [second, first]
     assert store.events(limit=1) == [second]
     assert store.events()[1].detail["yes"] is True
+
+
+def test_the_audit_is_a_ledger_with_ids_and_hashes(store: Store) -> None:
+    assert store.head() == LedgerHead()
+    events = [AuditEvent(f"x.{n}", n, "anne", session=f"S-{n % 2}") for n in range(20)]
+    assert [store.append(event) for event in events][15:17] == ["E-10", "E-11"]
+    entries = store.entries()
+    assert [entry.event for entry in entries] == events
+    assert [entry.seq for entry in store.entries(after=17, limit=2)] == [18, 19]
+    assert [entry.seq for entry in store.entries(session="S-1", codes=["x.3", "x.4"])] == [4]
+    head = LedgerHead()
+    for entry in entries:
+        head = LedgerHead(entry.seq, next_head(head.sha256, leaf(entry.seq, entry.event)))
+        assert head.sha256 == entry.head
+    assert store.head() == head
+
+
+def test_seals_are_made_of_the_head_and_the_seal_before(store: Store) -> None:
+    seen: list[tuple[LedgerHead, bytes | None]] = []
+
+    def make(line: bytes | None) -> Callable[[LedgerHead, bytes | None], bytes | None]:
+        def made(head: LedgerHead, before: bytes | None) -> bytes | None:
+            seen.append((head, before))
+            return line
+
+        return made
+
+    assert store.last_seal() is None
+    assert store.add_seal(make(b"one\n"))
+    store.append(AuditEvent("x", 1, "anne"))
+    assert not store.add_seal(make(None))
+    assert store.add_seal(make(b"two\n"))
+    assert seen == [(LedgerHead(), None), (store.head(), b"one\n"), (store.head(), b"one\n")]
+    assert store.seals() == [b"one\n", b"two\n"]
+    assert store.seals(after=0) == [b"two\n"]
+    assert store.seals(limit=1) == [b"one\n"]
+    assert store.last_seal() == b"two\n"
 
 
 def test_a_sealed_secret_comes_back_with_the_number_of_its_master_key(store: Store) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from broker.adapters.sealing import SealedSecret
-from broker.model.audit import AuditEvent
+from broker.model.audit import AuditEntry, AuditEvent, AuditId, LedgerHead, leaf, next_head
 from broker.model.errors import Invalid, Unavailable
 from broker.model.identity import PublicKey, User
 from broker.model.ids import SessionId, session_id
@@ -24,7 +24,8 @@ class _Tables:
     keys: dict[str, PublicKey] = field(default_factory=dict)
     pinned: dict[str, dict[str, int]] = field(default_factory=dict)
     sessions: dict[str, SessionRow] = field(default_factory=dict)
-    audit: list[AuditEvent] = field(default_factory=list)
+    audit: list[AuditEntry] = field(default_factory=list)
+    seals: list[bytes] = field(default_factory=list)
     secrets: dict[str, SealedSecret] = field(default_factory=dict)
     master_keys: dict[str, int] = field(default_factory=dict)
 
@@ -160,11 +161,41 @@ class FakeStore:
 
     # --- audit ---
 
-    def append(self, event: AuditEvent) -> None:
-        self._writable().audit.append(copy.deepcopy(event))
+    def append(self, event: AuditEvent) -> AuditId:
+        audit = self._writable().audit
+        seq = len(audit) + 1
+        head = next_head(self.head().sha256, leaf(seq, event))
+        audit.append(AuditEntry(seq, copy.deepcopy(event), head))
+        return audit[-1].id
 
     def events(self, *, limit: int = 500) -> list[AuditEvent]:
-        return copy.deepcopy(self._now.audit[::-1][:limit])
+        return copy.deepcopy([entry.event for entry in self._now.audit[::-1][:limit]])
+
+    def entries(
+        self, *, after: int = 0, limit: int = 1000, codes: Sequence[str] = (), session: str = ""
+    ) -> list[AuditEntry]:
+        found = [
+            entry
+            for entry in self._now.audit[after:]
+            if (not codes or entry.event.code in codes) and session in ("", entry.event.session)
+        ]
+        return copy.deepcopy(found[:limit])
+
+    def head(self) -> LedgerHead:
+        audit = self._now.audit
+        return LedgerHead(audit[-1].seq, audit[-1].head) if audit else LedgerHead()
+
+    def seals(self, *, after: int = -1, limit: int = 1000) -> list[bytes]:
+        return self._now.seals[after + 1 :][:limit]
+
+    def last_seal(self) -> bytes | None:
+        return self._now.seals[-1] if self._now.seals else None
+
+    def add_seal(self, make: Callable[[LedgerHead, bytes | None], bytes | None]) -> bool:
+        line = make(self.head(), self.last_seal())
+        if line is not None:
+            self._writable().seals.append(line)
+        return line is not None
 
     # --- sealed secrets ---
 

@@ -17,6 +17,7 @@ from broker.services.login import LoginService
 from broker.services.recordings import RecordingService
 from broker.services.sessions import SessionService
 from tests.fakes.store import FakeStore
+from tests.signer import SIGNER
 from tests.unit.policies import engine, policy
 from tests.unit.rows import WEB1, FixedClock, row, user, who
 
@@ -77,7 +78,9 @@ class Services:
             clock=self.clock,
             most=most,
         )
-        self.recordings = RecordingService(folder / "recordings", self.clock, None)
+        self.recordings = RecordingService(
+            folder / "recordings", self.clock, None, signer=SIGNER, trail=self.trail, audit=self.store
+        )
         self.handlers = Handlers(
             self.catalog,
             self.catalog,

@@ -16,6 +16,7 @@ import pytest
 from recorder.cast import Header
 from recorder.reader import CastReader, exact_output, read_events
 from recorder.writer import RecorderPump, open_recording
+from tests.signer import SIGNER
 
 ROOT = Path(__file__).parents[2]
 ASCIINEMA = Path(sys.executable).with_name("asciinema")
@@ -31,7 +32,9 @@ def fill(folder: Path) -> dict[str, object]:
         errors.append(error)
         changed.set()
 
-    live = open_recording(folder, "S-1", HEADER, {}, ahead=1 << 17, on_fail=on_fail, on_room=changed.set)
+    live = open_recording(
+        folder, "S-1", HEADER, {}, signer=SIGNER, ahead=1 << 17, on_fail=on_fail, on_room=changed.set
+    )
     pump = RecorderPump()
     pump.start()
     pump.register(live)
@@ -129,7 +132,7 @@ def test_no_space_at_the_start_refuses_and_leaves_nothing(small_disk: Path | Non
     if small_disk:
         (tmp_path / "filler").write_bytes(bytes((2 << 20) - 65536))
     with pytest.raises(OSError, match=r"No space left|File too large|Invalid argument"):
-        open_recording(tmp_path, "S-1", HEADER, {}, ahead=1 << 20 if small_disk else 1 << 62)
+        open_recording(tmp_path, "S-1", HEADER, {}, signer=SIGNER, ahead=1 << 20 if small_disk else 1 << 62)
     assert [path.name for path in tmp_path.iterdir() if path.name != "filler"] == []
 
 
@@ -137,14 +140,14 @@ def test_a_file_system_without_preallocation_holds_a_ballast_file(tmp_path: Path
     """ramfs knows no fallocate; a user who may not mount one tests the ordinary way."""
     mounted = _mounted("ramfs", tmp_path, "mode=700")
     try:
-        live = open_recording(tmp_path, "S-1", HEADER, {}, ahead=65536)
+        live = open_recording(tmp_path, "S-1", HEADER, {}, signer=SIGNER, ahead=65536)
         ballast = sorted(path.name for path in tmp_path.glob("*.ballast"))
-        assert ballast == (["S-1.cast.ballast", "S-1.events.ballast"] if mounted else [])
+        assert ballast == ([f"S-1.{part}.ballast" for part in ("cast", "chain", "events")] if mounted else [])
         data = b"0123456789\xff" * 1000
         assert live.output(1, data)
         live.close(2, "exit")
         assert exact_output(tmp_path / "S-1.cast") == data
-        assert sorted(path.name for path in tmp_path.iterdir()) == ["S-1.cast", "S-1.events"]
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["S-1.cast", "S-1.chain", "S-1.events"]
     finally:
         if mounted:
             subprocess.run(["umount", str(tmp_path)], check=True)

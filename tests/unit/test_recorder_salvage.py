@@ -13,6 +13,7 @@ from recorder.cast import Header
 from recorder.reader import CastReader, read_events
 from recorder.salvage import Outcome, salvage
 from recorder.writer import open_recording
+from tests.signer import SIGNER
 
 HEAD = b'{"version":2,"width":80,"height":24}\n'
 START = b'{"t":0,"kind":"start"}\n'
@@ -29,7 +30,7 @@ def put(folder: Path, cast: bytes | None, events: bytes | None, id: str = "S-1")
 @pytest.mark.parametrize("torn_event", [b"", b'{"t":5,"kin', b"\0"])
 def test_a_torn_recording_is_closed_as_interrupted(tmp_path: Path, torn: bytes, torn_event: bytes) -> None:
     put(tmp_path, HEAD + b'[1.500000, "o", "hi"]\n' + torn, START + b'{"t":2,"kind":"exec"}\n' + torn_event)
-    (found,) = salvage(tmp_path)
+    (found,) = salvage(tmp_path, SIGNER)
     assert (found.id, found.outcome, found.duration, found.detail) == (
         "S-1",
         Outcome.INTERRUPTED,
@@ -51,9 +52,9 @@ def test_a_second_run_changes_nothing(tmp_path: Path) -> None:
     put(tmp_path, HEAD + b"torn", START)
     put(tmp_path, b"", None, "S-2")
     put(tmp_path, b"no line break at all", START, "S-3")
-    assert [found.id for found in salvage(tmp_path)] == ["S-1", "S-2", "S-3"]
+    assert [found.id for found in salvage(tmp_path, SIGNER)] == ["S-1", "S-2", "S-3"]
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
-    assert salvage(tmp_path) == []
+    assert salvage(tmp_path, SIGNER) == []
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
@@ -71,7 +72,7 @@ def test_damage_is_named_and_nothing_raised(
     tmp_path: Path, cast: bytes, events: bytes | None, says: str
 ) -> None:
     put(tmp_path, cast, events)
-    (found,) = salvage(tmp_path)
+    (found,) = salvage(tmp_path, SIGNER)
     assert found.outcome is Outcome.DAMAGED
     assert says in found.detail
     end = list(read_events(tmp_path / "S-1.events"))[-1]
@@ -83,11 +84,13 @@ def test_damage_is_named_and_nothing_raised(
 
 def test_a_finished_and_a_live_recording_are_left_alone(tmp_path: Path) -> None:
     header = Header(width=80, height=24)
-    done, live = (open_recording(tmp_path, id, header, {}, ahead=65536) for id in ("S-done", "S-live"))
+    done, live = (
+        open_recording(tmp_path, id, header, {}, signer=SIGNER, ahead=65536) for id in ("S-done", "S-live")
+    )
     done.output(1, b"x")
     done.close(2, "exit")
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
-    assert salvage(tmp_path) == []
+    assert salvage(tmp_path, SIGNER) == []
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
     live.close(1, "exit")
 
@@ -96,7 +99,7 @@ def test_lesson_30_a_lock_that_outlived_its_holder_is_no_live_recorder(tmp_path:
     """lesson 30: the lock is the kernel's, so it dies with the process; no file can claim a live recorder."""
     put(tmp_path, HEAD, START)
     (tmp_path / "S-1.lock").touch()
-    assert [found.outcome for found in salvage(tmp_path)] == [Outcome.INTERRUPTED]
+    assert [found.outcome for found in salvage(tmp_path, SIGNER)] == [Outcome.INTERRUPTED]
 
 
 def test_folders_below_are_searched_and_links_are_not_followed(tmp_path: Path) -> None:
@@ -106,7 +109,7 @@ def test_folders_below_are_searched_and_links_are_not_followed(tmp_path: Path) -
     outside = tmp_path / "outside"
     outside.write_bytes(HEAD + b"torn")
     (day / "S-2.cast").symlink_to(outside)
-    found = {item.id: item for item in salvage(tmp_path)}
+    found = {item.id: item for item in salvage(tmp_path, SIGNER)}
     assert found["S-1"].outcome is Outcome.INTERRUPTED
     assert found["S-2"].outcome is Outcome.DAMAGED
     assert "cannot be read" in found["S-2"].detail
@@ -118,7 +121,7 @@ def test_space_held_by_the_dead_recorder_is_returned(tmp_path: Path) -> None:
     (tmp_path / "S-1.cast.ballast").write_bytes(b"\0" * 10)
     with open(tmp_path / "S-1.cast", "r+b") as file:
         os.posix_fallocate(file.fileno(), 0, 1 << 20)  # the size grows here: the same as trailing zeros
-    salvage(tmp_path)
+    salvage(tmp_path, SIGNER)
     assert (tmp_path / "S-1.cast").read_bytes() == HEAD
     assert not (tmp_path / "S-1.cast.ballast").exists()
 
@@ -126,9 +129,9 @@ def test_space_held_by_the_dead_recorder_is_returned(tmp_path: Path) -> None:
 def test_only_the_ends_are_read(tmp_path: Path) -> None:
     middle = b'[1, "o", "x"]\n' * 50_000
     put(tmp_path, HEAD + middle + b'[2, "o", "%s"]\n' % (b"y" * 300_000), START)
-    (found,) = salvage(tmp_path)
+    (found,) = salvage(tmp_path, SIGNER)
     assert found.duration == 2_000_000
 
 
 def test_a_directory_that_is_not_there_has_nothing_to_salvage(tmp_path: Path) -> None:
-    assert salvage(tmp_path / "gone") == []
+    assert salvage(tmp_path / "gone", SIGNER) == []

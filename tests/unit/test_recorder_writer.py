@@ -21,6 +21,7 @@ from recorder.cast import Event, Header, StreamEvent
 from recorder.reader import CastReader, exact_output, read_events
 from recorder.salvage import Outcome, salvage
 from recorder.writer import LiveRecording, RecorderPump, open_recording
+from tests.signer import SIGNER
 
 ROOT = Path(__file__).parents[2]
 HEADER = Header(width=80, height=24, timestamp=1_700_000_000, title="test")
@@ -28,7 +29,7 @@ ASCIINEMA = Path(sys.executable).with_name("asciinema")
 
 
 def opened(folder: Path, id: str = "S-1", **options: Any) -> LiveRecording:
-    return open_recording(folder, id, HEADER, {"user": "anna"}, ahead=65536, **options)
+    return open_recording(folder, id, HEADER, {"user": "anna"}, signer=SIGNER, ahead=65536, **options)
 
 
 def events_of(folder: Path, id: str = "S-1") -> list[Event]:
@@ -341,9 +342,11 @@ def test_the_pump_contains_a_bug_in_a_callback(tmp_path: Path) -> None:
 KILLED = """
 import sys
 from pathlib import Path
+from recorder.signing import SigningKey
 from recorder.writer import RecorderPump, open_recording
 from recorder.cast import Header
-live = open_recording(Path(sys.argv[1]), "S-1", Header(width=80, height=24), {})
+signer = SigningKey.generate()
+live = open_recording(Path(sys.argv[1]), "S-1", Header(width=80, height=24), {}, signer=signer)
 pump = RecorderPump()
 pump.start()
 pump.register(live)
@@ -372,12 +375,12 @@ def test_lesson_45_a_killed_recorder_loses_at_most_the_last_flush(tmp_path: Path
     )
     assert child.stdout is not None
     assert [child.stdout.readline().strip() for _ in range(2)] == ["synced", "pending"]
-    assert salvage(tmp_path) == []  # its lock is held
+    assert salvage(tmp_path, SIGNER) == []  # its lock is held
     child.kill()
     child.communicate()
     everything = b"".join(b"line %d \xff\r\n" % number for number in range(4000))
     synced = everything.index(b"line 2000 ")
-    (found,) = salvage(tmp_path)
+    (found,) = salvage(tmp_path, SIGNER)
     assert found.outcome is Outcome.INTERRUPTED
     shown = exact_output(tmp_path / "S-1.cast")
     assert len(shown) >= synced

@@ -20,6 +20,7 @@ from broker.session.notices import Voice
 from recorder.cast import Header
 from recorder.reader import exact_output, read_events
 from recorder.writer import LiveRecording, open_recording
+from tests.signer import SIGNER
 from tests.unit.rows import row
 
 SMALL = 65536
@@ -101,7 +102,7 @@ class Session:
         self.log: list[tuple[str, object]] = []
         self.folder = folder
         self.live: LiveRecording = open_recording(
-            folder, "S-1", Header(width=80, height=24), {}, ahead=SMALL, terminal=False
+            folder, "S-1", Header(width=80, height=24), {}, signer=SIGNER, ahead=SMALL, terminal=False
         )
         clock = SystemClock()
         self.recording = Recording(self.live, clock, clock.monotonic())
