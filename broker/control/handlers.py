@@ -91,6 +91,8 @@ class Handlers:
                 return await self._open_target(asker, ask)
             case KillSession(id, reason):
                 return await self._kill(asker, id, reason)
+            case _:
+                raise AskRefused("E-UNAVAILABLE", "this broker keeps no requests yet", exits.UNREACHABLE)
 
     # ------------------------------------------------------------ targets
 

@@ -25,7 +25,8 @@ from broker.services.audit import AuditTrail
 from broker.services.login import LoginService
 from broker.services.tasks import Tasks
 from broker.wire.codec import READ_SIZE, Decoder, WireError, encode
-from broker.wire.messages import VERSION, Attach, Failure, FromClient, Hello, Message, Reply, Request, Welcome
+from broker.wire.messages import VERSION, Attach, Failure, FromClient, Hello, Reply, Request, Welcome
+from broker.wire.tagged import Message
 
 log = structlog.get_logger()
 

@@ -25,11 +25,11 @@ from broker.wire.messages import (
     Hello,
     Input,
     InputEnd,
-    Message,
     Output,
     Welcome,
     WindowSize,
 )
+from broker.wire.tagged import Message
 
 PASSED_ENV = ("LANG", "LANGUAGE", "LC_", "NO_COLOR", "COLORTERM", "BARTIZAN_REASON", "BARTIZAN_UI")
 UNREACHABLE = 69
