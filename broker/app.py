@@ -30,6 +30,7 @@ from broker.model.identity import Authenticated
 from broker.model.secret import Credential
 from broker.policy.engine import Engine
 from broker.policy.loader import load_policies
+from broker.policy.oncall import DutyRoster
 from broker.relay.admission import Admission, AdmissionLimits
 from broker.relay.attach import serve_attached
 from broker.relay.door import Door
@@ -79,9 +80,10 @@ class _NoVault:
 
 
 def load_catalog(config: Config) -> Loaded:
-    """Targets and policies as the files have them now. Raises InvalidConfig."""
+    """Targets, policies and on-call lists as the files have them now. Raises InvalidConfig."""
     targets = load_targets(config.targets, required=config.is_set("targets"))
-    policies = load_policies(config.policies, required=config.is_set("policies"))
+    roster = DutyRoster(config.on_call, required=config.is_set("on_call"))
+    policies = load_policies(config.policies, required=config.is_set("policies"), on_call=roster)
     return Loaded({target.name: target for target in targets}, Engine(policies, judge_line))
 
 

@@ -11,7 +11,7 @@ from typing import Protocol, TypeVar
 
 from broker.model.access import AccessRequest, Decision, Grant
 from broker.model.audit import AuditEvent
-from broker.model.command import Judgement
+from broker.model.command import CommandLine, Judgement
 from broker.model.identity import PublicKey, User
 from broker.model.ids import RequestId, SessionId
 from broker.model.requests import ApprovalRequest, Note, RequestState, Vote
@@ -194,8 +194,9 @@ class PolicyEngine(Protocol):
     def decide(self, request: AccessRequest) -> Decision:
         """Never raises: doubt is a denial with its reason."""
 
-    def judge_line(self, request: AccessRequest, line: bytes) -> Judgement | None:
-        """A line typed in a session that `request` opened; None: no rule is about lines. Never raises."""
+    def judge_line(self, request: AccessRequest, line: bytes | CommandLine) -> Judgement | None:
+        """A line typed at `request.line_at` in a session that `request` opened; None: no rule is about lines.
+        Never raises."""
 
     def judge_doubt(self, request: AccessRequest, reason: str) -> Judgement:
         """What to do about a line that could not be read: HOLD where a granting policy says who approves,

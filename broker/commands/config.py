@@ -11,8 +11,9 @@ from broker.commands.context import Context
 from broker.config import Config, load_config, load_targets
 from broker.model.errors import InvalidConfig
 from broker.model.target import Target
-from broker.policy.engine import target_fits
 from broker.policy.loader import PolicySet, load_policies
+from broker.policy.oncall import DutyRoster
+from broker.policy.scope import target_fits
 
 
 @click.group()
@@ -50,17 +51,22 @@ def check(context: Context, as_json: bool) -> None:
 
 def load_all(path: Path) -> tuple[Config, list[Target], PolicySet]:
     """The configuration with its targets and policies. Raises InvalidConfig that tells the problems of
-    targets and policies together."""
+    targets, policies and on-call lists together."""
     settings = load_config(path)
     refusals = []
     targets: list[Target] = []
     policies = PolicySet()
+    roster: DutyRoster | None = None
     try:
         targets = load_targets(settings.targets, required=settings.is_set("targets"))
     except InvalidConfig as error:
         refusals.append(error)
     try:
-        policies = load_policies(settings.policies, required=settings.is_set("policies"))
+        roster = DutyRoster(settings.on_call, required=settings.is_set("on_call"))
+    except InvalidConfig as error:
+        refusals.append(error)
+    try:
+        policies = load_policies(settings.policies, required=settings.is_set("policies"), on_call=roster)
     except InvalidConfig as error:
         refusals.append(error)
     if refusals:

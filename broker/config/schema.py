@@ -161,6 +161,8 @@ class Config(Section):
     """Generated with mode 0600 if it does not exist."""
     targets: FilePath = Field(default=Path("targets"), validate_default=True)
     policies: FilePath = Field(default=Path("policies"), validate_default=True)
+    on_call: FilePath = Field(default=Path("on-call.yaml"), validate_default=True)
+    """Who is on call, by list; read again whenever it has changed. It need not exist."""
     control: Control = Control()
     user_ca_keys: tuple[FilePath, ...] = ()
     """Files with public keys of CAs whose user certificates are accepted."""

@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, StrictInt, StringConstraints, ValidationInfo
 
+from broker.model import pattern
+
 _UNITS_S = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _UNITS_B = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 _DURATION = re.compile(r"(?:[0-9]{1,9}(?:ms|s|m|h|d))+\Z")
@@ -76,9 +78,9 @@ def filled(value: Any) -> Any:
     return value
 
 
-def matching(pattern: str, expected: str) -> Callable[[str], str]:
+def matching(form: str, expected: str) -> Callable[[str], str]:
     """A check that a text fits the pattern as a whole, with words for what was expected."""
-    compiled = re.compile(rf"(?:{pattern})\Z")
+    compiled = re.compile(rf"(?:{form})\Z")
 
     def check(value: str) -> str:
         if not compiled.match(value):
@@ -86,6 +88,14 @@ def matching(pattern: str, expected: str) -> Callable[[str], str]:
         return value
 
     return check
+
+
+def regex(value: str) -> str:
+    """Refuses what is no regular expression."""
+    why = pattern.problem(value)
+    if why is not None:
+        raise ValueError(f"expected a regular expression in RE2 syntax, got {value!r} ({why})")
+    return value
 
 
 Duration = Annotated[float, BeforeValidator(duration)]
@@ -97,6 +107,8 @@ Mode = Annotated[int, BeforeValidator(mode)]
 FilePath = Annotated[Path, AfterValidator(resolved)]
 Port = Annotated[StrictInt, Field(ge=1, le=65535)]
 Count = Annotated[StrictInt, Field(ge=1, le=1_000_000)]
+Regex = Annotated[str, StringConstraints(min_length=1, max_length=1000), AfterValidator(regex)]
+"""RE2 syntax."""
 Text = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 """A short text for people."""
 Name = Annotated[

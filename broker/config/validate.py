@@ -99,11 +99,16 @@ def keys_at(model: type[BaseModel], location: Location) -> set[str]:
         inner = {
             sub
             for section in here
-            if isinstance(part, str) and part in section.model_fields
-            for sub in sections_of(section.model_fields[part].annotation)
+            if isinstance(part, str) and part in fields_of(section)
+            for sub in sections_of(fields_of(section)[part])
         }
         here = inner or here
-    return {name for section in here for name in section.model_fields}
+    return {name for section in here for name in fields_of(section)}
+
+
+def fields_of(section: type[BaseModel]) -> dict[str, Any]:
+    """The keys of a section as files write them, with the annotation of each."""
+    return {field.alias or name: field.annotation for name, field in section.model_fields.items()}
 
 
 def sections_of(annotation: object) -> Iterator[type[BaseModel]]:

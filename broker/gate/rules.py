@@ -9,7 +9,7 @@ from dataclasses import replace
 from broker.gate import options
 from broker.gate.shell import parse
 from broker.gate.shell.state import HOME
-from broker.gate.sql import read_sql
+from broker.gate.sql import Reading, each_statement, read_sql
 from broker.gate.text import (
     ANY,
     ONE,
@@ -25,7 +25,8 @@ from broker.gate.text import (
     resolved,
     shown,
 )
-from broker.model.access import Rule
+from broker.model import pattern
+from broker.model.approval import ApprovalTerms
 from broker.model.command import (
     Answer,
     CommandLine,
@@ -35,7 +36,9 @@ from broker.model.command import (
     FileRead,
     Judgement,
     SimpleCommand,
+    SqlKind,
     SqlText,
+    strictest,
 )
 
 TRUSTED_FOLDERS = frozenset({"/bin", "/sbin", "/usr/bin", "/usr/sbin"})
@@ -44,93 +47,112 @@ _HOMES = frozenset({"/", "/home", "/root", HOME})
 """Folders below which home folders lie."""
 
 
-def judge_line(rules: CommandRules, command: bytes) -> Judgement:
-    """As `judge`, for the bytes of an exec request. Satisfies `model.command.Judge`."""
-    return judge(rules, parse(command))
+def judge_line(rules: CommandRules, line: bytes | CommandLine) -> Judgement:
+    """As `judge`; bytes are a shell's, as of an exec request. Satisfies `model.command.Judge`."""
+    return judge(rules, line if isinstance(line, CommandLine) else parse(line))
 
 
 def judge(rules: CommandRules, line: CommandLine) -> Judgement:
-    """DENY if any command is denied or, by default, named by no rule, or if what cannot be known is to be
-    denied; else ALLOW. A rule that denies wins over any that allows, certainty over doubt."""
-    judgements = [_judge_command(rules, command) for command in line.commands]
+    """The strictest answer of all commands of the line and of what else it could run. Among equals one that
+    is certain decides."""
+    found = [one for command in line.commands for one in _findings(rules, command, line)]
+    if not line.commands:
+        found += _findings(_of_the_line(rules), SimpleCommand(""), line)
     if line.opaque is not None:
         reason = f"the command cannot be checked: {line.opaque}"
-        judgements.append(_doubtful(rules, rules.rule, reason))
-    observed = tuple(dict.fromkeys(rule for judgement in judgements for rule in judgement.observed))
-    denials = [judgement for judgement in judgements if judgement.verdict is Answer.DENY]
-    certain = [judgement for judgement in denials if not judgement.doubt]
-    chosen = next(iter(certain or denials or judgements), None)
-    if chosen is None:
-        return Judgement(Answer.ALLOW, rules.rule, "it runs nothing")
-    return replace(chosen, observed=observed)
+        asked = rules.approval if rules.opaque is Answer.HOLD else None
+        found.append(Judgement(rules.opaque, rules.rule, reason, doubt=True, approval=asked))
+    return strictest(found) or Judgement(Answer.ALLOW, rules.rule, "it runs nothing")
 
 
-def _doubtful(rules: CommandRules, rule: Rule, reason: str) -> Judgement:
-    if rules.opaque is Answer.ALLOW:
-        return Judgement(Answer.ALLOW, rules.rule, "not checked")
-    return Judgement(Answer.DENY, rule, reason, doubt=True)
+def _of_the_line(rules: CommandRules) -> CommandRules:
+    """The rules that are about a line as a whole: for one that holds no command."""
+    about = tuple(rule for rule in rules.rules if not rule.programs and (rule.regex or rule.dialects))
+    return replace(rules, rules=about)
 
 
-def _judge_command(rules: CommandRules, command: SimpleCommand) -> Judgement:
-    denying = [rule for rule in rules.rules if rule.effect is not Answer.ALLOW]
-    fits = [(fit(rule, command), rule) for rule in denying]
-    observed = tuple(rule.rule for how, rule in fits if rule.observe and how is not Match.NO)
-    judgement = _first_denial(rules, command, [(how, rule) for how, rule in fits if not rule.observe])
-    if judgement is None:
-        judgement = _permission(rules, command)
-    return replace(judgement, observed=observed)
-
-
-def _first_denial(
-    rules: CommandRules, command: SimpleCommand, fits: list[tuple[Match, CommandRule]]
-) -> Judgement | None:
-    for how, rule in fits:
-        if how is Match.YES:
-            return Judgement(Answer.DENY, rule.rule, rule.reason or f"{_name(command)} is denied here")
-    for how, rule in fits:
-        if how is Match.PERHAPS and rules.opaque is not Answer.ALLOW:
-            reason = f"{_name(command)} cannot be checked: what it is given is not known"
-            return Judgement(Answer.DENY, rule.rule, rule.reason or reason, doubt=True)
+def _findings(rules: CommandRules, command: SimpleCommand, line: CommandLine) -> list[Judgement]:
+    """What each rule that fits says of one command, and what the list of allowed commands does."""
+    fits = [(fit(rule, command, line), rule) for rule in rules.rules if rule.effect is not Answer.ALLOW]
+    fits = [(how, rule) for how, rule in fits if how is not Match.NO]
+    found = [_finding(rules, rule, command, how) for how, rule in fits if not rule.observe]
     if rules.sql_read_only:
-        return _sql_denial(rules, command)
-    return None
+        found += _sql_denials(rules, command)
+    observed = tuple(rule.rule for _, rule in fits if rule.observe)
+    return [*found, replace(_permission(rules, command, line), observed=observed)]
 
 
-def _sql_denial(rules: CommandRules, command: SimpleCommand) -> Judgement | None:
+def _finding(rules: CommandRules, rule: CommandRule, command: SimpleCommand, how: Match) -> Judgement:
+    """Where a rule only perhaps fits, what the policy says of doubt, but never more than the rule itself."""
+    if how is Match.YES:
+        reason = rule.reason or f"{_name(command)} {_SAYS[rule.effect]}"
+        return Judgement(rule.effect, rule.rule, reason, approval=_decides(rules, rule, rule.effect))
+    answer = min(rule.effect, rules.opaque, key=lambda one: one.strictness)
+    reason = rule.reason or f"{_name(command)} cannot be checked: what it is given is not known"
+    return Judgement(answer, rule.rule, reason, doubt=True, approval=_decides(rules, rule, answer))
+
+
+_SAYS = {
+    Answer.WARN: "deserves care here",
+    Answer.CONFIRM: "has to be confirmed here",
+    Answer.HOLD: "needs approval here",
+    Answer.DENY: "is denied here",
+}
+
+
+def _decides(rules: CommandRules, rule: CommandRule, answer: Answer) -> ApprovalTerms | None:
+    if answer is not Answer.HOLD:
+        return None
+    return rule.approval or rules.approval
+
+
+def _sql_denials(rules: CommandRules, command: SimpleCommand) -> list[Judgement]:
+    denials = []
     for sql in command.sql:
         if sql.text is None or not known(sql.text):
-            return Judgement(Answer.DENY, rules.rule, "the SQL is not on the line", doubt=True)
+            denials.append(Judgement(Answer.DENY, rules.rule, "the SQL is not on the line", doubt=True))
+            continue
         reading = read_sql(sql.dialect, sql.text)
         if not reading.read_only:
-            return Judgement(Answer.DENY, rules.rule, f"not read-only: {shown(reading.reason)}")
-    return None
+            text = f"not read-only: {shown(reading.reason)}"
+            denials.append(Judgement(Answer.DENY, rules.rule, text))
+    return denials
 
 
-def _permission(rules: CommandRules, command: SimpleCommand) -> Judgement:
+def _permission(rules: CommandRules, command: SimpleCommand, line: CommandLine) -> Judgement:
     for rule in rules.rules:
-        if rule.effect is Answer.ALLOW and _allows(rule, command):
+        if rule.effect is Answer.ALLOW and _allows(rule, command, line):
             return Judgement(Answer.ALLOW, rule.rule, rule.reason or f"{_name(command)} is allowed here")
     if rules.default is Answer.ALLOW:
-        return Judgement(Answer.ALLOW, rules.rule, "no rule denies it")
-    if not command.program and not command.writes and not command.sets and not command.does:
+        return Judgement(Answer.ALLOW, rules.rule, "no rule is against it")
+    if command == replace(SimpleCommand(""), reads=command.reads):
         return Judgement(Answer.ALLOW, rules.rule, "it only reads")
+    approval = rules.approval if rules.default is Answer.HOLD else None
+    return Judgement(rules.default, rules.rule, _unlisted(command), approval=approval)
+
+
+def _unlisted(command: SimpleCommand) -> str:
     if command.writes:
-        return Judgement(
-            Answer.DENY, rules.rule, f"writing to {shown(command.writes[0])} is not allowed here"
-        )
+        return f"writing to {shown(command.writes[0])} is not allowed here"
     if command.sets and not command.program:
-        return Judgement(Answer.DENY, rules.rule, f"setting {shown(command.sets[0])} is not allowed here")
-    return Judgement(Answer.DENY, rules.rule, f"{_name(command)} is not among the commands allowed here")
+        return f"setting {shown(command.sets[0])} is not allowed here"
+    return f"{_name(command)} is not among the commands allowed here"
 
 
 def _name(command: SimpleCommand) -> str:
+    if not command.program and (command.sql or not (command.writes or command.sets)):
+        return "this statement" if command.sql else "this line"
     return shown(basename(command.program)) or "a redirection"
 
 
-def _allows(rule: CommandRule, command: SimpleCommand) -> bool:
-    """Narrow: the bare name or a path in the system's folders, no file written, nothing started."""
-    if command.writes or command.sets or command.does or not command.program:
+def _allows(rule: CommandRule, command: SimpleCommand, line: CommandLine) -> bool:
+    """Narrow: the bare name or a path in the system's folders, no file written, nothing started, and of
+    several statements each."""
+    if command.writes or command.sets or command.does or not _all_sql(rule, command):
         return False
+    rest = replace(rule, only=None, sql=frozenset(), tables=())
+    if not rule.programs or not command.program:
+        return not rule.programs and not command.program and _parts(rest, command, line) is Match.YES
     name = basename(command.program)
     folder = command.program[: -len(name)].rstrip("/")
     plain = command.program == name or folder in TRUSTED_FOLDERS
@@ -148,7 +170,7 @@ def _allows(rule: CommandRule, command: SimpleCommand) -> bool:
         command = replace(command, args=command.args[: command.args.index("--")])
     if rule.only is not None and not all(_one_of(rule.only, arg) for arg in command.args):
         return False
-    return _parts(replace(rule, only=None), command) is Match.YES
+    return _parts(rest, command, line) is Match.YES
 
 
 def _one_of(globs: tuple[str, ...], arg: str) -> bool:
@@ -157,19 +179,19 @@ def _one_of(globs: tuple[str, ...], arg: str) -> bool:
     return any(matches(glob, arg) is Match.YES or matches(glob, plain) is Match.YES for glob in globs)
 
 
-def fit(rule: CommandRule, command: SimpleCommand) -> Match:
-    """Whether a rule that denies fits: broad, any path to a program of that name."""
+def fit(rule: CommandRule, command: SimpleCommand, line: CommandLine) -> Match:
+    """Whether a rule that does not allow fits: broad, any path to a program of that name."""
     if rule.programs:
         path = resolved(command.program) or command.program
         name = basename(command.program)
         named = max(matches(glob, path if "/" in glob else name) for glob in rule.programs)
         if named is Match.NO:
             return Match.NO
-        return min(named, _parts(rule, command))
-    return _parts(rule, command)
+        return min(named, _parts(rule, command, line))
+    return _parts(rule, command, line)
 
 
-def _parts(rule: CommandRule, command: SimpleCommand) -> Match:
+def _parts(rule: CommandRule, command: SimpleCommand, line: CommandLine) -> Match:
     checks: list[Match] = [occurs(wanted, command.args) for wanted in rule.args]
     checks += [options.given(option, command.args) for option in rule.options]
     checks += [_not(options.given(option, command.args)) for option in rule.without]
@@ -189,7 +211,26 @@ def _parts(rule: CommandRule, command: SimpleCommand) -> Match:
         checks.append(_does(rule.does, command))
     if rule.sql or rule.tables:
         checks.append(max((_sql(rule, sql) for sql in command.sql), default=Match.NO))
+    if rule.dialects:
+        checks.append(Match.YES if _in_dialect(rule, command, line) else Match.NO)
+    if rule.regex:
+        checks.append(_regex(rule.regex, command, line))
     return min(checks, default=Match.YES)
+
+
+def _in_dialect(rule: CommandRule, command: SimpleCommand, line: CommandLine) -> bool:
+    return not rule.dialects.isdisjoint({line.dialect, *(sql.dialect for sql in command.sql)})
+
+
+def _regex(patterns: tuple[str, ...], command: SimpleCommand, line: CommandLine) -> Match:
+    """Found in the text as it came, or in the command as it would be started, single blanks between words.
+    What is not known of an argument is not guessed."""
+    texts = [" ".join([command.program, *command.args]), *(sql.text or "" for sql in command.sql)]
+    if line.text is not None:
+        texts.append(line.text)
+    if any(pattern.found(one, text) for one in patterns for text in texts):
+        return Match.YES
+    return Match.PERHAPS if line.text is None else Match.NO
 
 
 def _does(wanted: frozenset[Deed], command: SimpleCommand) -> Match:
@@ -287,3 +328,29 @@ def _sql(rule: CommandRule, sql: SqlText) -> Match:
         found = _any([glob.lower() for glob in rule.tables], names)
         checks.append(found if found or reading.understood else Match.PERHAPS)
     return min(checks)
+
+
+def _all_sql(rule: CommandRule, command: SimpleCommand) -> bool:
+    """For allow rules: every statement is known, of the kinds and about the tables that the rule lists."""
+    if not rule.sql and not rule.tables:
+        return True
+    return bool(command.sql) and all(_listed(rule, sql) for sql in command.sql)
+
+
+def _listed(rule: CommandRule, sql: SqlText) -> bool:
+    if sql.text is None or not known(sql.text):
+        return False
+    if rule.sql and not all(_of_kind(rule.sql, one) for one in each_statement(sql.dialect, sql.text)):
+        return False
+    reading = read_sql(sql.dialect, sql.text)
+    globs = [glob.lower() for glob in rule.tables]
+    named = all(_any(globs, [table]) or _any(globs, [table.rpartition(".")[2]]) for table in reading.tables)
+    return not rule.tables or (reading.understood and named)
+
+
+def _of_kind(kinds: frozenset[SqlKind], reading: Reading) -> bool:
+    """A statement that passes for a read and is none for certain is of no kind that could be listed."""
+    return reading.kinds <= kinds and (reading.read_only or not reading.kinds <= _READING)
+
+
+_READING = frozenset({SqlKind.SELECT, SqlKind.SESSION, SqlKind.META})

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from broker.model.approval import ApprovalTerms
 from broker.model.identity import Authenticated, Principal
 from broker.model.target import Channel, Target
+
+if TYPE_CHECKING:
+    from broker.model.command import Judgement
 
 
 class Verdict(StrEnum):
@@ -51,6 +55,11 @@ class Decision:
     limits: Limits = Limits()
     approval: ApprovalTerms | None = None
     """For NEED_APPROVAL, and for an exec whose command is held: who decides."""
+    break_glass: ApprovalTerms | None = None
+    """For NEED_APPROVAL: this principal may go on without it, for a reason and for all to see; the terms say
+    who reviews it afterwards (`panels`, within `within_s`) and how long it lasts."""
+    judgement: Judgement | None = None
+    """For an exec that rules are about: what they say of its command. WARN: it runs, and the user is told."""
 
     @property
     def allowed(self) -> bool:
@@ -68,6 +77,8 @@ class AccessRequest:
     at: int
     reason: str = ""
     command: bytes | None = None
+    line_at: int | None = None
+    """When a line of the session was typed, in microseconds since the epoch; None: at `at`."""
 
 
 @dataclass(frozen=True, slots=True)

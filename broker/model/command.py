@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from broker.model.access import Rule
-from broker.model.approval import ApprovalTerms
+from broker.model.approval import ApprovalTerms, merged
 
 
 class Answer(StrEnum):
@@ -63,12 +63,16 @@ class SqlKind(StrEnum):
     ADMIN = "admin"
 
 
+DIALECTS = ("shell", "postgresql", "mysql", "sqlite", "python")
+"""What lines and statements may be written in, as rules name it."""
+
+
 @dataclass(frozen=True, slots=True)
 class SqlText:
     """SQL that a client program is given. `text` is None if it is not on the line."""
 
     dialect: str
-    """`postgresql` or `mysql`."""
+    """One of `DIALECTS`."""
     text: str | None
 
 
@@ -101,6 +105,10 @@ class CommandLine:
     commands: tuple[SimpleCommand, ...]
     opaque: str | None = None
     incomplete: bool = False
+    text: str | None = None
+    """Exactly what was typed or sent, for rules with `regex`; None: not known, which is a doubt for them."""
+    dialect: str = "shell"
+    """What it is written in: one of `DIALECTS`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +145,10 @@ class CommandRule:
     """It runs a statement of one of these kinds."""
     tables: tuple[str, ...] = ()
     """It runs a statement that names one of these tables."""
+    dialects: frozenset[str] = frozenset()
+    """The line, or a statement in it, is written in one of these."""
+    regex: tuple[str, ...] = ()
+    """RE2 patterns, one of which is found in the line as typed or in the command with its quotes removed."""
     reason: str = ""
     observe: bool = False
     """A match is reported and nothing else."""
@@ -151,11 +163,13 @@ class CommandRules:
     rule: Rule
     rules: tuple[CommandRule, ...]
     default: Answer
-    """For a command that no rule matches."""
+    """For a command that no allow rule names."""
     opaque: Answer = Answer.DENY
-    """For what cannot be read, and for what perhaps fits a rule that denies."""
+    """For what cannot be read, and at most for what perhaps fits a rule."""
     sql_read_only: bool = False
     """SQL that a client program is given must be read-only."""
+    approval: ApprovalTerms | None = None
+    """Who decides where `default` or `opaque` is HOLD."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,12 +180,41 @@ class Judgement:
     rule: Rule
     reason: str
     doubt: bool = False
-    """Denied because something cannot be known, not because a rule surely fits."""
+    """Because something cannot be known, not because a rule surely fits."""
     observed: tuple[Rule, ...] = ()
     """Rules with `observe` that fit."""
     approval: ApprovalTerms | None = None
     """For HOLD: who decides."""
 
 
-Judge = Callable[[CommandRules, bytes], Judgement]
+Judge = Callable[[CommandRules, bytes | CommandLine], Judgement]
 """Judges one line; total, without I/O."""
+
+
+def strictest(judgements: Iterable[Judgement]) -> Judgement | None:
+    """What all of them come to, of several commands, rules or policies; None for none.
+
+    The strictest answer holds, and among equals one that is certain. A line held for several reasons
+    needs everyone whom one of them names; where no approval could serve them all, it is denied."""
+    found = list(judgements)
+    if not found:
+        return None
+    worst = max(found, key=lambda one: (one.verdict.strictness, not one.doubt))
+    observed = tuple(dict.fromkeys(rule for one in found for rule in one.observed))
+    if worst.verdict is Answer.HOLD:
+        worst = _held(worst, [one for one in found if one.verdict is Answer.HOLD])
+    return replace(worst, observed=observed)
+
+
+def _held(worst: Judgement, holding: list[Judgement]) -> Judgement:
+    terms = [one.approval for one in holding if one.approval is not None]
+    if len(terms) < len(holding):
+        return replace(
+            worst, verdict=Answer.DENY, reason=f"{worst.reason}: nobody is named who could approve"
+        )
+    together = merged(terms)
+    if together is None:
+        names = " and ".join(dict.fromkeys(one.rule.name for one in holding))
+        text = f"{names} ask for different tickets: run the commands one at a time"
+        return replace(worst, verdict=Answer.DENY, reason=text, approval=None)
+    return replace(worst, approval=together)

@@ -2,22 +2,24 @@
 
 A request is granted when some policy allows it and none denies it. Where several policies grant the
 same request, the strictest of each of their conditions holds: a reason if one asks for it, the lowest
-limits, and a command that every one of them lets through. Doubt and failures are denials (lesson 29).
+limits, everyone's approval, of a command the strictest answer. Doubt and failures are denials (lesson 29).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from fnmatch import fnmatchcase
 
 from broker.model.access import NO_RULE, AccessRequest, Decision, Limits, Rule, Verdict
-from broker.model.command import Answer, Judge, Judgement
+from broker.model.approval import ApprovalTerms, merged
+from broker.model.command import Answer, CommandLine, Judge, Judgement, strictest
 from broker.model.identity import Kind, Principal
 from broker.model.target import Channel, Dialect, Target
+from broker.policy.approval import in_force
+from broker.policy.lines import judged_by, unread
 from broker.policy.loader import Policy, PolicySet
-from broker.policy.schema import Effect, Which, Who
+from broker.policy.schema import Effect
+from broker.policy.scope import target_fits, who_fits
 
 
 class Stage(IntEnum):
@@ -49,6 +51,7 @@ class Engine:
     def __init__(self, policies: PolicySet, judge: Judge) -> None:
         self._policies = policies.policies
         self._judge = judge
+        self._on_call = policies.on_call
 
     def decide(self, request: AccessRequest) -> Decision:
         """Never raises: what cannot be evaluated is denied, and the target not shown."""
@@ -74,30 +77,36 @@ class Engine:
         """How each policy takes the request, for explanations."""
         return tuple(_trace(policy, request) for policy in self._policies)
 
-    def judge_line(self, request: AccessRequest, line: bytes) -> Judgement | None:
+    def judge_line(self, request: AccessRequest, line: bytes | CommandLine) -> Judgement | None:
         """A line typed in a session that `request` opened, by the rules of every policy that grants it;
         None where none of them has rules for command lines. Never raises."""
         try:
-            traces = [_trace(policy, request) for policy in self._naming(request.principal, request.target)]
-            granting = [
-                trace.policy
-                for trace in traces
-                if trace.policy.effect is Effect.ALLOW and trace.stage is Stage.FITS
-            ]
+            granting = self._granting(request)
             if not granting:
                 return Judgement(Answer.DENY, NO_RULE, "no policy grants this session any more")
-            ruled = [policy for policy in granting if policy.commands is not None]
-            if not ruled:
-                return None
-            denial = self._refused_command(ruled, line)
-            return denial or Judgement(Answer.ALLOW, ruled[0].rule, "no rule denies it")
+            return self._judged(granting, request, line)
         except Exception as error:
-            decision = _failed(error)
-            return Judgement(Answer.DENY, decision.rule, decision.reason)
+            return Judgement(Answer.DENY, NO_RULE, _failed(error).reason)
 
     def judge_doubt(self, request: AccessRequest, reason: str) -> Judgement:
-        """What to do about a line that could not be read. Never raises."""
-        return Judgement(Answer.DENY, NO_RULE, reason, doubt=True)
+        """What to do about a line that could not be read: HOLD where every policy with rules that grants
+        the session lets somebody decide on what it cannot know, else DENY. Never raises."""
+        try:
+            said = [unread(p, p.commands, reason) for p in self._granting(request) if p.commands is not None]
+            answer = strictest(said)
+            if answer is None:
+                return Judgement(Answer.DENY, NO_RULE, reason, doubt=True)
+            return self._in_force(answer, request)
+        except Exception as error:
+            return Judgement(Answer.DENY, NO_RULE, _failed(error).reason, doubt=True)
+
+    def _granting(self, request: AccessRequest) -> list[Policy]:
+        traces = [_within(policy, request) for policy in self._naming(request.principal, request.target)]
+        return [
+            trace.policy
+            for trace in traces
+            if trace.policy.effect is Effect.ALLOW and trace.stage is Stage.FITS
+        ]
 
     def _naming(self, principal: Principal, target: Target) -> list[Policy]:
         return [
@@ -123,46 +132,102 @@ class Engine:
             blind = next((policy for policy in granting if policy.commands is not None), None)
             if blind is not None:
                 return Decision(Verdict.DENY, blind.rule, _blind(blind, request.target))
-        if judged and request.channel is Channel.EXEC:
-            denial = self._refused_command(granting, request.command)
-            if denial is not None:
-                return Decision(Verdict.DENY, denial.rule, denial.reason)
-        return _granted(granting, request)
+        said = self._judged_exec(granting, request) if judged else None
+        if said is not None and said.verdict is Answer.DENY:
+            return Decision(Verdict.DENY, said.rule, said.reason, judgement=said)
+        return self._granted(granting, request, said)
 
-    def _refused_command(self, granting: Iterable[Policy], command: bytes | None) -> Judgement | None:
-        for policy in granting:
-            if policy.commands is None:
-                continue
-            if command is None:
-                return Judgement(Answer.DENY, policy.rule, "there is no command line to judge")
-            try:
-                judgement = self._judge(policy.commands, command)
-            except Exception as error:
-                text = f"the command could not be judged ({type(error).__name__})"
-                return Judgement(Answer.DENY, policy.rule, text)
-            if judgement.verdict is not Answer.ALLOW:
-                return judgement
-        return None
+    def _judged_exec(self, granting: list[Policy], request: AccessRequest) -> Judgement | None:
+        """What all rules say of the command of an exec; None: there are none, or it is no exec."""
+        if request.channel is not Channel.EXEC:
+            return None
+        if request.command is None:
+            ruled = [policy.rule for policy in granting if policy.commands is not None]
+            text = "there is no command line to judge"
+            return Judgement(Answer.DENY, ruled[0], text) if ruled else None
+        return self._judged(granting, request, request.command)
+
+    def _judged(
+        self, granting: list[Policy], request: AccessRequest, line: bytes | CommandLine
+    ) -> Judgement | None:
+        said = [
+            judged_by(policy, policy.commands, request, line, self._judge)
+            for policy in granting
+            if policy.commands is not None
+        ]
+        answer = strictest(said)
+        return self._in_force(answer, request) if answer is not None else None
+
+    def _in_force(self, answer: Judgement, request: AccessRequest) -> Judgement:
+        """A held line with those who can decide now; where there are none it is denied."""
+        if answer.verdict is not Answer.HOLD:
+            return answer
+        terms = answer.approval and in_force(answer.approval, request.target, self._on_call)
+        unmet = terms.unmet(request.principal.name) if terms else "nobody is named who could approve"
+        if unmet is not None:
+            return replace(answer, verdict=Answer.DENY, reason=f"{answer.reason}: {unmet}", approval=None)
+        return replace(answer, approval=terms)
+
+    def _granted(self, granting: list[Policy], request: AccessRequest, said: Judgement | None) -> Decision:
+        """What is granted, under the strictest of all conditions: a reason first, then the approvals."""
+        rule: Rule = granting[0].rule
+        text = f"granted by the policy {rule.name}"
+        plain = Decision(Verdict.ALLOW, rule, text, limits=_limits(granting), judgement=said)
+        asking = next((policy for policy in granting if policy.reason_required), None)
+        if asking is not None and not has_reason(request.reason):
+            text = f"the policy {asking.rule.name} asks for a reason"
+            return replace(plain, verdict=Verdict.NEED_REASON, rule=asking.rule, reason=text)
+        opening = [policy for policy in granting if policy.opening is not None]
+        if said is not None and said.verdict is Answer.HOLD:
+            return self._held(plain, request, opening, said)
+        if not opening:
+            return plain
+        rule = opening[0].rule
+        text = f"the policy {rule.name} asks for approval"
+        decision = self._approved(replace(plain, rule=rule, reason=text), request, _terms_of(opening))
+        if decision.verdict is Verdict.NEED_REASON:
+            return decision
+        return replace(decision, break_glass=self._break_glass(opening, request))
+
+    def _held(
+        self, plain: Decision, request: AccessRequest, opening: list[Policy], said: Judgement
+    ) -> Decision:
+        """The command of an exec that waits for somebody, who decides on the opening in the same go."""
+        assert said.approval is not None, "a held line without anybody who decides is denied"
+        wanted = [*_terms_of(opening), said.approval]
+        return self._approved(replace(plain, rule=said.rule, reason=said.reason), request, wanted)
+
+    def _approved(self, plain: Decision, request: AccessRequest, wanted: list[ApprovalTerms]) -> Decision:
+        """NEED_APPROVAL under all terms together; NEED_REASON or DENY where it cannot come to that."""
+        name = plain.rule.name
+        terms = merged(wanted)
+        if terms is None:
+            return replace(plain, verdict=Verdict.DENY, reason=f"{name} and others ask for different tickets")
+        terms = in_force(terms, request.target, self._on_call)
+        unmet = terms.unmet(request.principal.name)
+        if unmet is not None:
+            return replace(plain, verdict=Verdict.DENY, reason=f"{plain.reason}: {unmet}")
+        lacking = terms.lacks(request.reason)
+        if lacking is not None:
+            text = f"{name} asks for {lacking}"
+            return replace(plain, verdict=Verdict.NEED_REASON, reason=text, approval=terms)
+        return replace(plain, verdict=Verdict.NEED_APPROVAL, approval=terms)
+
+    def _break_glass(self, opening: list[Policy], request: AccessRequest) -> ApprovalTerms | None:
+        """Who reviews it if the principal goes past the approval of each of these policies; None: may not."""
+        principal = request.principal
+        glasses = [policy.break_glass for policy in opening]
+        if principal.kind is not Kind.HUMAN or not all(
+            glass and glass.for_whom(principal) for glass in glasses
+        ):
+            return None
+        terms = merged([glass.terms for glass in glasses if glass is not None])
+        terms = terms and in_force(terms, request.target, self._on_call)
+        return terms if terms is not None and terms.unmet(principal.name) is None else None
 
 
-def who_fits(who: Who, principal: Principal) -> bool:
-    """True if the entry names the principal: people by `users`, machine identities by `agents`."""
-    if who.everyone:
-        return True
-    names = who.agents if principal.kind is Kind.AGENT else who.users
-    return principal.name in (names or ()) or not principal.groups.isdisjoint(who.groups or ())
-
-
-def target_fits(which: Which, target: Target) -> bool:
-    """True if the target fits every criterion given."""
-    if which.names is None and which.tags is None:
-        return False
-    if which.names is not None and not any(fnmatchcase(target.name, glob) for glob in which.names):
-        return False
-    return all(
-        any(fnmatchcase(target.tags[key], glob) for glob in globs) if key in target.tags else False
-        for key, globs in (which.tags or {}).items()
-    )
+def _terms_of(opening: list[Policy]) -> list[ApprovalTerms]:
+    return [policy.opening for policy in opening if policy.opening is not None]
 
 
 def _trace(policy: Policy, request: AccessRequest) -> Trace:
@@ -187,17 +252,11 @@ def _within(policy: Policy, request: AccessRequest) -> Trace:
     return Trace(policy, Stage.FITS)
 
 
-def _granted(granting: list[Policy], request: AccessRequest) -> Decision:
-    limits = Limits(
+def _limits(granting: list[Policy]) -> Limits:
+    return Limits(
         idle_s=min((p.limits.idle_s for p in granting if p.limits.idle_s is not None), default=None),
         max_s=min((p.limits.max_s for p in granting if p.limits.max_s is not None), default=None),
     )
-    asking = next((policy for policy in granting if policy.reason_required), None)
-    if asking is not None and not has_reason(request.reason):
-        text = f"the policy {asking.rule.name} asks for a reason"
-        return Decision(Verdict.NEED_REASON, asking.rule, text, limits=limits)
-    rule: Rule = granting[0].rule
-    return Decision(Verdict.ALLOW, rule, f"granted by the policy {rule.name}", limits=limits)
 
 
 def _blind(policy: Policy, target: Target) -> str:

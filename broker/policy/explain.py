@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from broker.model.access import AccessRequest, Decision, Rule
+from broker.model.approval import ApprovalTerms
 from broker.policy.engine import Engine
 
 
@@ -48,12 +49,64 @@ def as_text(explanation: Explanation) -> str:
     ]
     if not decision.visible:
         lines.append("  shown   no: to this user the target does not exist")
+    if decision.approval is not None:
+        lines.append(f"  decides {terms_as_text(decision.approval)}")
+    if decision.break_glass is not None:
+        lines.append(f"  or      breaks the glass; reviewed by {terms_as_text(decision.break_glass)}")
     limits = [("idle", decision.limits.idle_s), ("max", decision.limits.max_s)]
     bounds = [f"{name} {seconds} s" for name, seconds in limits if seconds is not None]
     if decision.allowed and bounds:
         lines.append(f"  limits  {', '.join(bounds)}")
     lines += ["policies:", *_step_lines(explanation.steps)]
     return "\n".join(lines)
+
+
+def terms_as_text(terms: ApprovalTerms) -> str:
+    """`1 of group dba, within 15 min, lasts 30 min from first-use, reason`."""
+    parts = [terms.text]
+    if terms.within_s is not None:
+        parts.append(f"within {_span(terms.within_s)}")
+    if terms.lasts_s is not None:
+        parts.append(f"lasts {_span(terms.lasts_s)} from {terms.starts.value}")
+    if terms.ticket is not None:
+        parts.append(f"ticket {terms.ticket}")
+    elif terms.reason:
+        parts.append("reason")
+    if terms.mfa_age_s is not None:
+        parts.append(f"second factor within {_span(terms.mfa_age_s)}")
+    return ", ".join(parts)
+
+
+def _span(seconds: int) -> str:
+    """The largest unit that gives a whole number."""
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds % size == 0:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
+
+
+def terms_as_json(terms: ApprovalTerms) -> dict[str, object]:
+    """Who decides, under which conditions; times in seconds."""
+    return {
+        "text": terms.text,
+        "panels": [
+            {
+                "needed": panel.needed,
+                "users": sorted(panel.users),
+                "groups": sorted(panel.groups),
+                "owner": panel.owned_by if panel.owner else None,
+                "on_call": sorted(panel.on_call),
+            }
+            for panel in terms.panels
+        ],
+        "within_s": terms.within_s,
+        "lasts_s": terms.lasts_s,
+        "starts": terms.starts.value,
+        "reason": terms.reason,
+        "ticket": terms.ticket,
+        "mfa_age_s": terms.mfa_age_s,
+        "notify": list(terms.notify),
+    }
 
 
 def _step_lines(steps: tuple[Step, ...]) -> list[str]:
@@ -80,6 +133,8 @@ def as_json(explanation: Explanation) -> dict[str, object]:
         "rule": {"name": decision.rule.name, "origin": decision.rule.origin},
         "reason": decision.reason,
         "visible": decision.visible,
+        "approval": None if decision.approval is None else terms_as_json(decision.approval),
+        "break_glass": None if decision.break_glass is None else terms_as_json(decision.break_glass),
         "limits": {"idle_s": decision.limits.idle_s, "max_s": decision.limits.max_s},
         "policies": [
             {

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from broker.model.access import AccessRequest, Decision
-from broker.model.command import Judgement
+from broker.model.command import CommandLine, Judgement
 from broker.model.target import Target
 from broker.ports import PolicyEngine
 
@@ -41,7 +41,7 @@ class Catalog:
     def decide(self, request: AccessRequest) -> Decision:
         return self._now.policy.decide(request)
 
-    def judge_line(self, request: AccessRequest, line: bytes) -> Judgement | None:
+    def judge_line(self, request: AccessRequest, line: bytes | CommandLine) -> Judgement | None:
         return self._now.policy.judge_line(request, line)
 
     def judge_doubt(self, request: AccessRequest, reason: str) -> Judgement:

@@ -134,13 +134,17 @@ class SessionService:
         return Grant(principal, target, account, wish.channel, decision, wish.reason, wish.command)
 
     def line_judge(self, grant: Grant) -> Callable[[bytes], Judgement | None]:
-        """Judges lines typed in a granted session, by the policies in force when each is typed; the hours of
-        the policies are those of the start."""
+        """Judges lines typed in a granted session, by the policies in force when each is typed. The hours of
+        a policy are those of the start, the hours of its rules those of the line."""
         request = AccessRequest(
             grant.who.principal, grant.target, grant.account, grant.channel, self._clock.now(), grant.reason,
             grant.command,
         )  # fmt: skip
-        return lambda line: self._policy.judge_line(request, line)
+
+        def judged(line: bytes) -> Judgement | None:
+            return self._policy.judge_line(replace(request, line_at=self._clock.now()), line)
+
+        return judged
 
     async def _note(self, who: Authenticated, wish: Wish, code: str, **detail: str) -> None:
         subject = f"{wish.account or ''}+{wish.target}"[:300]

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from broker.config import load_config, load_targets
 from broker.config.schema import Config
 from broker.config.targets import TargetEntry, TargetFile
-from broker.config.validate import sections_of
+from broker.config.validate import fields_of, sections_of
 from broker.policy.loader import load_policies
 from broker.policy.schema import PolicyFile
 
@@ -20,11 +20,18 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 
 def keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
-    """Every key of a schema with its way, e.g. `listen.port`."""
-    for name, field in model.model_fields.items():
+    """Every key of a schema with its way, e.g. `listen.port`. A shape that stands in several places is told
+    where it stands first."""
+    return _keys(model, prefix, set())
+
+
+def _keys(model: type[BaseModel], prefix: str, told: set[type[BaseModel]]) -> Iterator[str]:
+    for name, annotation in fields_of(model).items():
         yield prefix + name
-        for section in sections_of(field.annotation):
-            yield from keys(section, f"{prefix}{name}.")
+        for section in sections_of(annotation):
+            if section not in told:
+                told.add(section)
+                yield from _keys(section, f"{prefix}{name}.", told)
 
 
 def documented(page: str, heading: str) -> set[str]:

@@ -20,8 +20,9 @@ def test_each_command_of_a_line_is_told_with_its_rule(tmp_path: Path) -> None:
     rules = '[{name: no-rm, deny: {program: rm, options: ["-r|--recursive"]}, reason: One by one.}]'
     asked = ask(channel=Channel.EXEC, command=b"sudo rm -r '/a b' $X > out; echo $(id)")
     text = "\n".join(as_lines(reading(engine(tmp_path, policy(channels="exec", commands=rules)), asked)))
-    assert "  sudo rm -r '/a b' …\n      allow ops (p.yaml:3): no rule denies it" in text
-    assert "  rm -r '/a b' …\n      deny  no-rm (p.yaml:8): One by one." in text
+    assert "  sudo rm -r '/a b' …\n      allow   ops (p.yaml:3): no rule is against it" in text
+    assert "  rm -r '/a b' …\n      deny    no-rm (p.yaml:8): One by one." in text
+    assert text.startswith("line:     DENY by no-rm (p.yaml:8): One by one.\n")
     assert "writes: out" in text
     assert "\n  id\n" in text
 

@@ -8,6 +8,7 @@ and takes a program for what its name says.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from broker.gate.programs.look import look
 from broker.gate.shell.alike import apart
@@ -68,6 +69,11 @@ class Session:
 
     def read(self, command: bytes) -> CommandLine:
         """Everything the line (with those before it that it ends) could start. Never raises."""
+        text = command.decode("utf-8", "replace")
+        whole = f"{self._pending}\n{text}" if self._pending else text
+        return replace(self._followed(command), text=whole)
+
+    def _followed(self, command: bytes) -> CommandLine:
         if len(command) + len(self._pending) > MAX_LENGTH:
             return CommandLine((), f"it is longer than {MAX_LENGTH} bytes")
         if b"\0" in command:

@@ -14,7 +14,7 @@ from broker.gate.sql.tree import seen_by_parser
 
 MAX_LENGTH = 64 * 1024
 
-__all__ = ["MYSQL", "POSTGRESQL", "Reading", "Splitter", "read_pieces", "read_sql"]
+__all__ = ["MYSQL", "POSTGRESQL", "Reading", "Splitter", "each_statement", "read_pieces", "read_sql"]
 
 
 def read_sql(dialect: str, text: str) -> Reading:
@@ -32,6 +32,18 @@ def read_sql(dialect: str, text: str) -> Reading:
         return Reading(False, reason="it is nested too deep")
     except Exception as error:  # a defect here must not let a statement through
         return Reading(False, reason=f"it could not be read ({type(error).__name__})")
+
+
+def each_statement(dialect: str, text: str) -> list[Reading]:
+    """One reading for each statement and client command of the text, or one for all that cannot be split.
+    Never raises."""
+    whole = read_sql(dialect, text)
+    if dialect not in {MYSQL, POSTGRESQL} or len(text) > MAX_LENGTH or "\0" in text:
+        return [whole]
+    try:
+        return [read_pieces(dialect, [piece]) for piece in Splitter(dialect).feed(text, last=True)] or [whole]
+    except Exception:  # said in `whole` already
+        return [whole]
 
 
 def read_pieces(dialect: str, pieces: list[Piece]) -> Reading:

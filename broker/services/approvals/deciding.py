@@ -11,8 +11,6 @@ from broker.model.identity import Kind, User
 from broker.model.requests import ApprovalRequest, RequestKind, RiskLevel, Vote
 
 SECOND = 1_000_000
-OWNER = "owner"
-"""The target's tag that names its owner, a user or a group."""
 
 People = Mapping[str, User]
 """Every account, by name, as it is now."""
@@ -30,15 +28,8 @@ class Tally:
         return len(self.agreed) >= self.panel.needed
 
 
-def seated(panel: Panel, user: User, owner: str) -> bool:
-    """Whether the panel names this account. `owner`: of the target, empty if it has none."""
-    owns = panel.owner and owner != "" and (owner == user.name or owner in user.groups)
-    return user.name in panel.users or not panel.groups.isdisjoint(user.groups) or owns
-
-
 def on_a_panel(request: ApprovalRequest, user: User) -> bool:
-    owner = request.setting.tags.get(OWNER, "")
-    return any(seated(panel, user, owner) for panel in request.matter.terms.panels)
+    return any(panel.seats(user.name, user.groups) for panel in request.matter.terms.panels)
 
 
 def same_person(one: User, name: str, people: People) -> bool:
@@ -95,13 +86,12 @@ def counting(request: ApprovalRequest, votes: Sequence[Vote], people: People) ->
 
 def tallies(request: ApprovalRequest, votes: Sequence[Vote], people: People) -> list[Tally]:
     """Each panel with those who agreed. One person counts once in each, under however many accounts."""
-    owner = request.setting.tags.get(OWNER, "")
     agreeing = [people[vote.by] for vote in counting(request, votes, people) if vote.approve]
     found = []
     for panel in request.matter.terms.panels:
         persons: dict[str, str] = {}
         for user in agreeing:
-            if seated(panel, user, owner):
+            if panel.seats(user.name, user.groups):
                 persons.setdefault(user.human, user.name)
         found.append(Tally(panel, tuple(persons.values())))
     return found
