@@ -14,6 +14,7 @@ from broker.model.audit import AuditEvent
 from broker.model.command import CommandLine, Judgement
 from broker.model.identity import PublicKey, User
 from broker.model.ids import RequestId, SessionId
+from broker.model.notification import Delivery
 from broker.model.requests import ApprovalRequest, Note, RequestState, Vote
 from broker.model.secret import Credential, Secret, SecretInfo, SecretKind
 from broker.model.session import SessionRow, SessionState
@@ -158,12 +159,41 @@ class RequestStore(Protocol):
         """Oldest first."""
 
 
+class DeliveryStore(Protocol):
+    """The queue of messages to notifiers: on the disk, so that a restart loses none."""
+
+    def queue_delivery(self, delivery: Delivery) -> int:
+        """Stores it under the next number (`delivery.number` is ignored)."""
+
+    def due_deliveries(self, now: int, limit: int = 100) -> list[Delivery]:
+        """What is to be tried now, the longest due first."""
+
+    def next_delivery(self) -> int | None:
+        """When something is to be tried next."""
+
+    def tried_delivery(self, delivery: Delivery) -> None:
+        """Keep how the last try went."""
+
+    def deliveries(self, request: str) -> list[Delivery]:
+        """Those about a request, oldest first."""
+
+
+class Notifier(Protocol):
+    """Takes a message to people outside: a hook, a chat, a mailbox."""
+
+    async def send(self, delivery: Delivery) -> None:
+        """Raises Unavailable, with the reason, where it could not be handed over; it is tried again."""
+
+
 class AuditStore(Protocol):
     def append(self, event: AuditEvent) -> None:
         """Durable on return. Raises Unavailable, and the caller closes what depends on it."""
 
     def events(self, *, limit: int = 500) -> list[AuditEvent]:
         """Newest first."""
+
+    def events_about(self, *, subject: str = "", session: str = "", limit: int = 500) -> list[AuditEvent]:
+        """Those about this subject, or in this session; newest first."""
 
 
 class SecretVault(Protocol):

@@ -87,6 +87,15 @@ CREATE TABLE request_notes (
     at INTEGER NOT NULL, what TEXT NOT NULL, "by" TEXT NOT NULL, text TEXT NOT NULL
 ) STRICT;
 CREATE INDEX request_notes_request ON request_notes(request, seq);
+CREATE TABLE deliveries (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, notifier TEXT NOT NULL, request TEXT NOT NULL,
+    event TEXT NOT NULL, body TEXT NOT NULL, at INTEGER NOT NULL, next_at INTEGER NOT NULL,
+    state TEXT NOT NULL, tries INTEGER NOT NULL, error TEXT NOT NULL
+) STRICT;
+CREATE INDEX deliveries_due ON deliveries(state, next_at);
+CREATE INDEX deliveries_request ON deliveries(request, number);
+CREATE INDEX audit_subject ON audit(subject, seq);
+CREATE INDEX audit_session ON audit(session, seq);
 """
 
 

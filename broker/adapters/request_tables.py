@@ -11,6 +11,7 @@ import msgspec
 from broker.model.access import Rule
 from broker.model.approval import ApprovalTerms
 from broker.model.ids import RequestId, is_request_id, request_id
+from broker.model.notification import Delivery, DeliveryState, NoticeEvent
 from broker.model.requests import (
     ApprovalRequest,
     Matter,
@@ -136,7 +137,34 @@ class RequestTables:
         sql = 'SELECT at, what, "by", text FROM request_notes WHERE request = ? ORDER BY seq'
         return self._rows(lambda row: Note(**row), sql, request_number(id))
 
+    # --- messages on their way ---
 
+    def queue_delivery(self, delivery: Delivery) -> int:
+        values = {name: getattr(delivery, name) for name in _DELIVERY}
+        return self._insert(
+            "deliveries", values | {"event": delivery.event.value, "state": delivery.state.value}, str
+        )
+
+    def due_deliveries(self, now: int, limit: int = 100) -> list[Delivery]:
+        sql = """SELECT * FROM deliveries WHERE state IN ('queued', 'failing') AND next_at <= ?
+                 ORDER BY next_at, number LIMIT ?"""
+        return self._rows(_delivery, sql, now, limit)
+
+    def next_delivery(self) -> int | None:
+        sql = "SELECT min(next_at) AS at FROM deliveries WHERE state IN ('queued', 'failing')"
+        found: int | None = self._row(lambda row: row["at"], sql)
+        return found
+
+    def tried_delivery(self, delivery: Delivery) -> None:
+        sql = "UPDATE deliveries SET state = ?, at = ?, next_at = ?, tries = ?, error = ? WHERE number = ?"
+        one = delivery
+        self._change(sql, one.state.value, one.at, one.next_at, one.tries, one.error, one.number)
+
+    def deliveries(self, request: str) -> list[Delivery]:
+        return self._rows(_delivery, "SELECT * FROM deliveries WHERE request = ? ORDER BY number", request)
+
+
+_DELIVERY = tuple(field.name for field in fields(Delivery) if field.name not in ("number", "event", "state"))
 _MATTER = tuple(field.name for field in fields(Matter) if field.name not in ("rule", "terms", "kind"))
 _OUTCOME = ("settled_at", "settled_by", "comment", "until", "use_by", "used_at", "used_session")
 _SELECT = "SELECT * FROM requests"
@@ -183,6 +211,15 @@ def _request(row: Row) -> ApprovalRequest:
         opened_at=row["opened_at"],
         state=RequestState(row["state"]),
         **{name: row[name] for name in _OUTCOME},
+    )
+
+
+def _delivery(row: Row) -> Delivery:
+    return Delivery(
+        number=row["number"],
+        event=NoticeEvent(row["event"]),
+        state=DeliveryState(row["state"]),
+        **{name: row[name] for name in _DELIVERY},
     )
 
 

@@ -224,6 +224,11 @@ class SqliteStore(RequestTables):
         sql = "SELECT code, at, actor, subject, session, detail FROM audit ORDER BY seq DESC LIMIT ?"
         return self._rows(_event, sql, max(limit, 0))
 
+    def events_about(self, *, subject: str = "", session: str = "", limit: int = 500) -> list[AuditEvent]:
+        sql = """SELECT code, at, actor, subject, session, detail FROM audit
+                 WHERE (? = '' OR subject = ?) AND (? = '' OR session = ?) ORDER BY seq DESC LIMIT ?"""
+        return self._rows(_event, sql, subject, subject, session, session, max(limit, 0))
+
     # --- sealed secrets ---
 
     def sealed(self, name: str) -> SealedSecret | None:

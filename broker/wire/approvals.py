@@ -211,6 +211,7 @@ class HistoryView(Struct, frozen=True):
     holds: int = 0
     approved: int = 0
     blocked: int = 0
+    """Sessions that ended because something was denied."""
 
 
 class RequestView(Struct, frozen=True):

@@ -8,7 +8,10 @@ from typing import Any
 
 from broker.model.errors import Invalid
 from broker.model.ids import RequestId, request_id
+from broker.model.notification import Delivery, DeliveryState
 from broker.model.requests import ApprovalRequest, Note, RequestState, Vote
+
+_WAITING = (DeliveryState.QUEUED, DeliveryState.FAILING)
 
 
 class FakeRequests:
@@ -122,6 +125,27 @@ class FakeRequests:
 
     def notes(self, id: RequestId) -> list[Note]:
         return list(self._now.notes.get(id, []))
+
+    def queue_delivery(self, delivery: Delivery) -> int:
+        rows = self._writable().deliveries
+        number = len(rows) + 1
+        rows[number] = replace(delivery, number=number)
+        return number
+
+    def due_deliveries(self, now: int, limit: int = 100) -> list[Delivery]:
+        rows: list[Delivery] = [*self._now.deliveries.values()]
+        due = [row for row in rows if row.state in _WAITING and row.next_at <= now]
+        return sorted(due, key=lambda row: (row.next_at, row.number))[:limit]
+
+    def next_delivery(self) -> int | None:
+        rows: list[Delivery] = [*self._now.deliveries.values()]
+        return min((row.next_at for row in rows if row.state in _WAITING), default=None)
+
+    def tried_delivery(self, delivery: Delivery) -> None:
+        self._writable().deliveries[delivery.number] = delivery
+
+    def deliveries(self, request: str) -> list[Delivery]:
+        return [row for row in self._now.deliveries.values() if row.request == request]
 
     def _known(self, id: RequestId) -> None:
         if id not in self._writable().requests:

@@ -14,6 +14,7 @@ from broker.model.audit import AuditEvent
 from broker.model.errors import Invalid, Unavailable
 from broker.model.identity import PublicKey, User
 from broker.model.ids import SessionId, session_id
+from broker.model.notification import Delivery
 from broker.model.requests import ApprovalRequest, Note, Vote
 from broker.model.session import SessionRow, SessionState
 from tests.fakes.requests import FakeRequests
@@ -33,6 +34,7 @@ class _Tables:
     requests: dict[str, ApprovalRequest] = field(default_factory=dict)
     votes: dict[str, list[Vote]] = field(default_factory=dict)
     notes: dict[str, list[Note]] = field(default_factory=dict)
+    deliveries: dict[int, Delivery] = field(default_factory=dict)
 
     def copied(self) -> _Tables:
         """As deep as what may change: rows themselves do not."""
@@ -182,6 +184,10 @@ class FakeStore(FakeRequests):
 
     def events(self, *, limit: int = 500) -> list[AuditEvent]:
         return copy.deepcopy(self._now.audit[::-1][:limit])
+
+    def events_about(self, *, subject: str = "", session: str = "", limit: int = 500) -> list[AuditEvent]:
+        about = [e for e in self.events(limit=1_000_000) if subject in ("", e.subject)]
+        return [event for event in about if session in ("", event.session)][:limit]
 
     # --- sealed secrets ---
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import structlog
 
@@ -13,10 +13,11 @@ from broker.model.audit import AuditEvent
 from broker.model.errors import BartizanError
 from broker.model.identity import User
 from broker.model.ids import RequestId
+from broker.model.notification import Delivery
 from broker.model.requests import ApprovalRequest, Note, RequestState, Vote
-from broker.ports import Clock, RequestStore, UserStore
+from broker.ports import Clock, DeliveryStore, RequestStore, UserStore
 from broker.services.approvals.board import Board, Change
-from broker.services.approvals.refusing import gone
+from broker.services.approvals.refusing import gone, refused
 from broker.services.tasks import Tasks
 
 log = structlog.get_logger()
@@ -25,12 +26,20 @@ T = TypeVar("T")
 BROKER = "bartizan"
 """Who settles what nobody decided."""
 
+Telling = Callable[[ApprovalRequest, str, str, str, int], list[Delivery]]
+"""The messages that something happening to a request gives rise to: request, what, by, text, now."""
+
+
+class LedgerStore(RequestStore, DeliveryStore, Protocol):
+    """Requests, and the messages about them."""
+
 
 class Step:
     """The inside of one transaction. What it raises undoes all of it."""
 
-    def __init__(self, store: RequestStore, users: UserStore, now: int) -> None:
+    def __init__(self, store: LedgerStore, users: UserStore, now: int, tell: Telling) -> None:
         self._store = store
+        self._tell = tell
         self._users = users
         self.now = now
         self.changes: list[Change] = []
@@ -93,7 +102,7 @@ class Step:
             request.id, at=self.now, session=session, until=until
         )
         if not usable:
-            raise gone(f"the approval {request.id} is {request.state.value}, it cannot be used")
+            raise refused(f"the approval {request.id} is {request.state.value}: it cannot be used any more")
         used = self._store.request(request.id)
         assert used is not None, "it was changed just now"
         self.tell(used, "used", used.matter.user, session, session=session)
@@ -154,6 +163,8 @@ class Step:
             },
         )
         self._store.append(event)
+        for delivery in self._tell(request, what, by, text, self.now):
+            self._store.queue_delivery(delivery)
         self.events.append(event)
         self.changes.append(Change(request, what, by))
 
@@ -162,8 +173,15 @@ class Ledger:
     """Runs steps off the loop, one after the other, and tells the board what came of them."""
 
     def __init__(
-        self, store: RequestStore, users: UserStore, clock: Clock, board: Board, tasks: Tasks
+        self,
+        store: LedgerStore,
+        users: UserStore,
+        clock: Clock,
+        board: Board,
+        tasks: Tasks,
+        tell: Telling,
     ) -> None:
+        self._tell = tell
         self._store = store
         self._users = users
         self._clock = clock
@@ -197,7 +215,7 @@ class Ledger:
 
     def _together(self, work: Callable[[Step], T]) -> tuple[T, Step]:
         def inside() -> tuple[T, Step]:
-            step = Step(self._store, self._users, self._clock.now())
+            step = Step(self._store, self._users, self._clock.now(), self._tell)
             return work(step), step
 
         return self._store.together(inside)

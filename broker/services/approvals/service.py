@@ -19,11 +19,11 @@ from broker.model.requests import (
     Setting,
     Vote,
 )
-from broker.ports import Clock, RequestStore, UserStore
+from broker.ports import Clock, UserStore
 from broker.services.approvals import deciding
 from broker.services.approvals.board import Board, Change
 from broker.services.approvals.facts import OfficeHours
-from broker.services.approvals.ledger import BROKER, Ledger, Step, current
+from broker.services.approvals.ledger import BROKER, Ledger, LedgerStore, Step, Telling, current
 from broker.services.approvals.refusing import RequestRefused, busy, gone, refused, unknown
 from broker.services.approvals.saying import Decided, check_shown, checked_comment, lasts_s
 from broker.services.tasks import Tasks
@@ -59,20 +59,21 @@ class ApprovalService:
     def __init__(
         self,
         *,
-        store: RequestStore,
+        store: LedgerStore,
         users: UserStore,
         clock: Clock,
         board: Board,
         tasks: Tasks,
         settings: ApprovalSettings = ApprovalSettings(),
         mfa_at: Callable[[str], int | None] = lambda user: None,
+        tell: Telling = lambda request, what, by, text, now: [],
     ) -> None:
         self.settings = settings
         self.board = board
         self.mfa_at = mfa_at
         self._store = store
         self._clock = clock
-        self._ledger = Ledger(store, users, clock, board, tasks)
+        self._ledger = Ledger(store, users, clock, board, tasks, tell)
         self._changed = asyncio.Event()
         board.listen(lambda change: self._changed.set())
 
@@ -266,15 +267,11 @@ class ApprovalService:
         Raises:
             RequestRefused: it may not be used (any more).
         """
+        return self._ledger.change_now(lambda step: _use(step, id, session))
 
-        def work(step: Step) -> ApprovalRequest:
-            request = _known(step.request(id), id)
-            until = None
-            if request.until is None and not request.once:
-                until = step.now + lasts_s(request, step.votes(request)) * SECOND
-            return step.use(request, session, until)
-
-        return self._ledger.change_now(work)
+    async def use(self, id: RequestId, session: str) -> ApprovalRequest:
+        """The same off the loop."""
+        return await self._ledger.change(lambda step: _use(step, id, session), "request-use")
 
     def remaining_s(self, request: ApprovalRequest) -> int | None:
         """How long a session may last that rests on it; None: as long as any."""
@@ -375,13 +372,21 @@ def _known(request: ApprovalRequest | None, id: str) -> ApprovalRequest:
     return request
 
 
+def _use(step: Step, id: RequestId, session: str) -> ApprovalRequest:
+    request = _known(step.request(id), id)
+    until = None
+    if request.until is None and not request.once:
+        until = step.now + lasts_s(request, step.votes(request)) * SECOND
+    return step.use(request, session, until)
+
+
 def _asks_the_same(one: Matter, other: Matter) -> bool:
-    return (one.kind, one.target, one.account, one.channel, one.content, one.session, one.rule) == (
-        other.kind,
-        other.target,
-        other.account,
-        other.channel,
-        other.content,
-        other.session,
-        other.rule,
-    )
+    return _asked(one) == _asked(other)
+
+
+def _asked(matter: Matter) -> tuple[object, ...]:
+    """What a request is for. Sessions asked for in advance and at the door are the same."""
+    opens = matter.kind is RequestKind.SESSION or (matter.kind is RequestKind.WINDOW and not matter.content)
+    kind = RequestKind.SESSION if opens else matter.kind
+    place = (matter.target, matter.account, matter.channel, matter.session)
+    return (matter.user, kind, *place, matter.content, matter.rule.name)
