@@ -85,10 +85,9 @@ class Waiting:
             return still_waiting(request)
         if request.pending:
             request = await self._wait(client, request, seconds)
-        if request.in_force:
-            self._say(client, "approved", f"APPROVED {request.id}", _decided(request))
-            return request
-        return refusal_of(request)
+            if request.in_force:
+                self._say(client, "approved", f"APPROVED {request.id}", _decided(request))
+        return request if request.in_force else refusal_of(request)
 
     async def _wait(
         self, client: ClientSide, request: ApprovalRequest, seconds: int | None
