@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -66,10 +66,10 @@ class Approved:
 @pytest.fixture(scope="module")
 def people(
     world: Path, module_bastion: Callable[[], Bastion], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Approved]:
+) -> Approved:
     made = Approved(module_bastion(), tmp_path_factory.mktemp("k"))
     made.bastion.start()
-    yield made
+    return made
 
 
 def test_an_exec_leaves_with_75_and_its_id_and_runs_once_after_the_approval(people: Approved) -> None:

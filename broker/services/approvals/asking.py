@@ -142,7 +142,7 @@ class Asking:
             channel=row.channel,
             rule=Rule(ask.rule, ask.origin),
             terms=ask.terms,
-            content=ask.line.encode("utf-8", "surrogateescape"),
+            content=line_bytes(ask.line),
             session=row.id,
             reason=row.reason[:MAX_TEXT],
             expires_at=self._expires(ask.terms, 0),
@@ -210,6 +210,14 @@ class Asking:
             level=risk.level(found),
             session_started_at=row.started_at if row is not None else None,
         )
+
+
+def line_bytes(line: str) -> bytes:
+    """The exact bytes of a line that was read as UTF-8."""
+    try:
+        return line.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return line.encode("utf-8", "backslashreplace")
 
 
 def _ticket(matter: Matter) -> str:
