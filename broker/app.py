@@ -45,6 +45,7 @@ from broker.relay.zygote import Zygote
 from broker.services.approvals.asking import Asking
 from broker.services.approvals.board import Board
 from broker.services.approvals.facts import OfficeHours
+from broker.services.approvals.holding import HeldLines
 from broker.services.approvals.lookup import Lookup
 from broker.services.approvals.service import ApprovalService, ApprovalSettings
 from broker.services.audit import AuditTrail
@@ -197,7 +198,14 @@ async def start(config: Config) -> Broker:
             return control.serve_child(end, who, granted)
 
         door = Door(
-            Sessions(sessions, recordings, _secrets(config, store), store, _defaults(config)),
+            Sessions(
+                sessions,
+                recordings,
+                _secrets(config, store),
+                store,
+                _defaults(config),
+                HeldLines(approvals, asking, sessions.grant_of, clock, tasks),
+            ),
             sessions,
             Portal(zygote, serve_child, config.portal.ui.value),
             Verbs(serve_child, config.portal.user),

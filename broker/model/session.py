@@ -39,3 +39,25 @@ class SessionRow:
     """Path of the cast, relative to the recordings folder."""
     size: int
     """Bytes of the cast."""
+
+
+@dataclass(frozen=True, slots=True)
+class LineReport:
+    """How a live session's command lines are judged, and how that went so far."""
+
+    mode: str
+    """`hook`, `keys+screen` or `stream`: how lines become known."""
+    state: str
+    """Where input goes now: `prompt`, `running`, `held` …"""
+    request: str = ""
+    """Id of the request that a held line waits for."""
+    last: str = ""
+    """The last line judged; empty where it was typed without echo."""
+    source: str = ""
+    verdict: str = ""
+    rule: str = ""
+    allowed: int = 0
+    """Lines that ran, with a warning or without."""
+    held: int = 0
+    """Lines that waited for somebody's word."""
+    denied: int = 0

@@ -46,9 +46,11 @@ class Gate(StrEnum):
 
 
 class OnDoubt(StrEnum):
-    """What becomes of a line that cannot be read for sure. `HOLD` refuses until somebody can be asked."""
+    """What becomes of a line that cannot be read for sure. `HOLD` asks those whom the policy names for it and
+    refuses where it names nobody; `CONFIRM` asks the user himself."""
 
     HOLD = "hold"
+    CONFIRM = "confirm"
     DENY = "deny"
     PASS = "pass"  # noqa: S105 - no password
 

@@ -11,13 +11,21 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from broker.model.session import SessionRow
+from broker.model.session import LineReport, SessionRow
 from broker.relay.client import ClientSide, Window
+from broker.relay.holds import HoldDesk, Holds, Nobody
 from broker.relay.target import TargetProgram
 from broker.services.recordings import SessionRecording
 from broker.session import actions as act
 from broker.session import events as ev
 from broker.session.core import SessionCore
+
+Remark = Callable[[str, dict[str, Any]], None]
+"""Notes something in the audit trail: its code and details."""
+
+
+def unheard(code: str, fields: dict[str, Any]) -> None:
+    """The audit of a session that has none."""
 
 
 class Runner:
@@ -29,6 +37,8 @@ class Runner:
         row: SessionRow,
         client: ClientSide,
         recording: SessionRecording,
+        desk: HoldDesk | None = None,
+        remark: Remark = unheard,
     ) -> None:
         self.row = row
         self.ended: asyncio.Future[act.Close] = asyncio.get_running_loop().create_future()
@@ -39,6 +49,7 @@ class Runner:
         self.time = recording.time
         self._loop = asyncio.get_running_loop()
         self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._holds = Holds(desk or Nobody(), row, self._settled)
         self._held: list[act.Action] = []
         self._paused: set[str] = set()
         self._client_paused: set[str] = set()
@@ -47,6 +58,8 @@ class Runner:
             act.RecordInput: lambda a: recording.input(a.data),
             act.RecordResize: lambda a: recording.resize(self.time(), a.cols, a.rows),
             act.RecordEvent: lambda a: recording.event(self.time(), a.kind, a.fields),
+            act.RecordMarker: lambda a: recording.marker(self.time(), a.label),
+            act.Audit: lambda a: remark(a.code, a.fields),
             act.SendClient: lambda a: client.write(a.data, a.stderr),
             act.SendTarget: lambda a: self._program.write(a.data),
             act.EofClient: lambda a: None if client.lasting else client.write_eof(),
@@ -54,7 +67,11 @@ class Runner:
             act.ResizeTarget: lambda a: self._program.resize(Window(a.cols, a.rows, a.width, a.height)),
             act.SignalTarget: lambda a: self._program.signal(a.name),
             act.BreakTarget: lambda a: self._program.send_break(a.msec),
+            act.PauseClient: lambda a: (self._pause_client if a.paused else self._resume_client)("held"),
             act.SetTimer: self._set_timer,
+            act.OpenApproval: self._holds.open,
+            act.CancelApproval: lambda a: self._holds.cancel(a.number, a.why),
+            act.UseApproval: lambda a: self._holds.use(a.number),
             act.Close: self._close,
         }
         recording.watch(lambda error: self.handle(ev.SinkFailed(error)), self._room_again)
@@ -85,6 +102,10 @@ class Runner:
                 self._run(self._core.handle(event, self.time()))
         except Exception as exc:
             self._fail(exc)
+
+    def _settled(self, event: ev.ApprovalOpened | ev.ApprovalSettled) -> None:
+        """From the desk, perhaps while actions are being performed: the event waits for its turn."""
+        self._loop.call_soon(self.handle, event)
 
     def _run(self, todo: list[act.Action]) -> None:
         """Perform in order. Where the recording does not accept something, that and all that follows waits,
@@ -173,6 +194,11 @@ class Runner:
 
     # ------------------------------------------------------------ what others may do
 
+    @property
+    def lines(self) -> LineReport | None:
+        """How this session's command lines are judged, and how that went; None: they are not."""
+        return self._core.lines
+
     def kill(self, why: str, by: str, text: str) -> None:
         self.handle(ev.KillRequested(why, by, text))
 
@@ -183,6 +209,7 @@ class Runner:
         self._client.attach(None)
         if self._target is not None:
             self._target.close()
+        self._holds.end("session-ended")
 
     # ------------------------------------------------------------ back-pressure
 

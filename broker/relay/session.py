@@ -16,17 +16,19 @@ from broker.model import exits
 from broker.model.access import Grant
 from broker.model.errors import BartizanError, CannotRecord
 from broker.model.session import SessionRow
-from broker.model.target import Channel, Gate, OnDoubt
+from broker.model.target import Channel, Gate
 from broker.ports import HostKeyStore, SecretStore
 from broker.relay.client import ClientSide
+from broker.relay.holds import HoldDesk
 from broker.relay.runner import Runner
 from broker.relay.target import dial, start_program
 from broker.services.recordings import Picture, RecordingService, SessionRecording
 from broker.services.sessions import SessionService
 from broker.session.actions import Close
 from broker.session.core import SessionCore, Terms
-from broker.session.lines import GatedLines, Lines, PipedLines, strictest
+from broker.session.lines import GatedLines, Lines, on_doubt, strictest
 from broker.session.notices import Voice
+from broker.session.stream import PipedLines
 
 log = structlog.get_logger()
 
@@ -63,12 +65,14 @@ class Sessions:
         secrets: SecretStore,
         host_keys: HostKeyStore,
         defaults: SessionDefaults,
+        desk: HoldDesk | None = None,
     ) -> None:
         self._service = service
         self._recordings = recordings
         self._secrets = secrets
         self._host_keys = host_keys
         self._defaults = defaults
+        self._desk = desk
 
     async def run(self, grant: Grant, client: ClientSide) -> Outcome:
         """The whole session; returns when its recording is closed. The client's channel stays open.
@@ -114,12 +118,14 @@ class Sessions:
     ) -> Close:
         """From the open recording to the end of the traffic. Raises Unavailable if there never was any."""
         core = SessionCore(self._terms(grant, row, client))
-        runner = Runner(core, row, client, recording)
+        remarks = self._service.remarks(row, lambda why: runner.kill("audit", "bartizan", why))
+        runner = Runner(core, row, client, recording, self._desk, remarks.note)
         self._service.register(runner)
         client.watch_interrupt(lambda: runner.kill("cancelled", row.user, "cancelled while connecting"))
         reaching = asyncio.get_running_loop().create_task(
             self._reach(grant, client, runner, picture), name=f"reach-{row.id}"
         )
+        noting = asyncio.get_running_loop().create_task(remarks.run(), name=f"remarks-{row.id}")
         try:
             first: set[asyncio.Future[Any]] = {reaching, runner.ended}
             await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
@@ -129,6 +135,8 @@ class Sessions:
         finally:
             reaching.cancel()
             runner.abandon()
+            await asyncio.shield(remarks.finish())
+            noting.cancel()
 
     async def _reach(self, grant: Grant, client: ClientSide, runner: Runner, picture: Picture) -> None:
         """Dial, start the program, let the traffic begin. `picture`: as the recording's header has it."""
@@ -167,10 +175,10 @@ class Sessions:
             idle * SECOND if idle else None,
             longest * SECOND if longest else None,
             banner,
-            self._lines(grant, client, voice),
+            self._lines(grant, row, client, voice),
         )
 
-    def _lines(self, grant: Grant, client: ClientSide, voice: Voice) -> Lines | None:
+    def _lines(self, grant: Grant, row: SessionRow, client: ClientSide, voice: Voice) -> Lines | None:
         """The line gate of a session, where one is wanted."""
         judge = self._service.line_judge(grant)
         target, terminal = grant.target, client.terminal
@@ -188,9 +196,9 @@ class Sessions:
             tag="_" + secrets.token_hex(4),
             hook=grant.channel is Channel.SHELL and target.start is None,
             running=(_command(grant) or b"").decode("utf-8", "replace"),
-            pass_doubt=target.on_doubt is OnDoubt.PASS,
+            doubt=on_doubt(target.on_doubt, self._service.doubt_judge(grant)),
         )
-        return GatedLines(LineGate(setup, strictest(judge)), voice)
+        return GatedLines(LineGate(setup, strictest(judge)), voice, row.started_at)
 
 
 def voice_of(client: ClientSide) -> Voice:

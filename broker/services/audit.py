@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from typing import Any
 
 import structlog
 
 from broker.model.audit import AuditEvent
+from broker.model.errors import Unavailable
+from broker.model.session import SessionRow
 from broker.ports import AuditStore, Clock
 
 log = structlog.get_logger()
@@ -30,3 +34,34 @@ class AuditTrail:
         event = AuditEvent(code, self._clock.now(), actor, subject, session, detail)
         log.info(code, actor=actor, subject=subject, session=session, **detail)
         await asyncio.to_thread(self._store.append, event)
+
+
+class Remarks:
+    """What happens in one live session, noted in order without its waiting for that. Where it cannot be
+    noted `failed` is called with the reason: the session may not go on unaudited."""
+
+    def __init__(self, trail: AuditTrail, row: SessionRow, failed: Callable[[str], None]) -> None:
+        self._trail, self._row, self._failed = trail, row, failed
+        self._waiting: asyncio.Queue[tuple[str, dict[str, Any]]] = asyncio.Queue()
+
+    def note(self, code: str, fields: dict[str, Any]) -> None:
+        """Returns at once."""
+        self._waiting.put_nowait((code, fields))
+
+    async def run(self) -> None:
+        """Until it is cancelled; see `finish`."""
+        row = self._row
+        while True:
+            code, fields = await self._waiting.get()
+            try:
+                await self._trail.note(code, row.user, f"{row.account}+{row.target}", row.id, **fields)
+            except Exception as exc:
+                why = exc.message if isinstance(exc, Unavailable) else repr(exc)
+                log.error("audit.failed", session=row.id, error=why)
+                self._failed(f"the audit cannot be written ({why}); nothing runs unaudited")
+            finally:
+                self._waiting.task_done()
+
+    async def finish(self) -> None:
+        """All that waits is noted, or could not be."""
+        await self._waiting.join()

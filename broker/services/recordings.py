@@ -67,6 +67,9 @@ class SessionRecording:
     def resize(self, t: int, cols: int, rows: int) -> bool:
         return self.live.resize(t, cols, rows)
 
+    def marker(self, t: int, label: str) -> bool:
+        return self.live.marker(t, label)
+
     def event(self, t: int, kind: str, fields: dict[str, Any]) -> bool:
         return self.live.event(t, kind, **fields)
 

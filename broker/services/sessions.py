@@ -14,14 +14,14 @@ from broker.model.errors import BartizanError
 from broker.model.identity import Authenticated
 from broker.model.ids import RequestId, SessionId, session_id
 from broker.model.requests import ApprovalRequest, RequestKind
-from broker.model.session import SessionRow, SessionState
+from broker.model.session import LineReport, SessionRow, SessionState
 from broker.model.target import Channel
 from broker.ports import Clock, PolicyEngine, SessionStore, TargetDirectory, UserStore
 from broker.services.approvals.asking import Asking, Need, covers
 from broker.services.approvals.board import Change
 from broker.services.approvals.refusing import usage
 from broker.services.approvals.service import ApprovalService
-from broker.services.audit import AuditTrail
+from broker.services.audit import AuditTrail, Remarks
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,10 @@ class Live(Protocol):
     """A running session as the registry sees it."""
 
     row: SessionRow
+
+    @property
+    def lines(self) -> LineReport | None:
+        """How its command lines are judged, and how that went; None: they are not."""
 
     def kill(self, why: str, by: str, text: str) -> None:
         """End it at once; the user is told who and why."""
@@ -199,15 +203,23 @@ class SessionService:
     def line_judge(self, grant: Grant) -> Callable[[bytes], Judgement | None]:
         """Judges lines typed in a granted session, by the policies in force when each is typed. The hours of
         a policy are those of the start, the hours of its rules those of the line."""
-        request = AccessRequest(
-            grant.who.principal, grant.target, grant.account, grant.channel, self._clock.now(), grant.reason,
-            grant.command,
-        )  # fmt: skip
+        request = self._as_started(grant)
 
         def judged(line: bytes) -> Judgement | None:
             return self._policy.judge_line(replace(request, line_at=self._clock.now()), line)
 
         return judged
+
+    def doubt_judge(self, grant: Grant) -> Callable[[str], Judgement]:
+        """Judges lines that cannot be read, as `line_judge` those that can."""
+        request = self._as_started(grant)
+        return lambda why: self._policy.judge_doubt(request, why)
+
+    def _as_started(self, grant: Grant) -> AccessRequest:
+        return AccessRequest(
+            grant.who.principal, grant.target, grant.account, grant.channel, self._clock.now(), grant.reason,
+            grant.command,
+        )  # fmt: skip
 
     async def _note(self, who: Authenticated, wish: Wish, code: str, **detail: str) -> None:
         subject = f"{wish.account or ''}+{wish.target}"[:300]
@@ -307,6 +319,15 @@ class SessionService:
         if grant is not None and grant.approval:
             text = f"{row.id} ended ({reason}), exit {status}"
             await self._approvals.ran(RequestId(grant.approval), row.id, text)
+
+    def remarks(self, row: SessionRow, failed: Callable[[str], None]) -> Remarks:
+        """Notes in the audit what happens in a live session."""
+        return Remarks(self._trail, row, failed)
+
+    def lines(self, id: SessionId) -> LineReport | None:
+        """How the lines of a live session are judged; None: they are not, or it is over."""
+        live = self._live.get(id)
+        return None if live is None else live.lines
 
     def live(self) -> list[SessionRow]:
         """Rows of the live sessions, newest first."""

@@ -32,6 +32,19 @@ class RecordEvent(Struct, frozen=True):
     fields: dict[str, str | int | bool | None]
 
 
+class RecordMarker(Struct, frozen=True):
+    """A place to jump to in the recording."""
+
+    label: str
+
+
+class Audit(Struct, frozen=True):
+    """Note it in the audit trail; if that cannot be written the session ends. `fields` is flat JSON."""
+
+    code: str
+    fields: dict[str, str | int | bool | None]
+
+
 class SendClient(Struct, frozen=True, gc=False):
     data: bytes
     stderr: bool = False
@@ -58,6 +71,12 @@ class ResizeTarget(Struct, frozen=True, gc=False):
 
 class SignalTarget(Struct, frozen=True, gc=False):
     name: str
+
+
+class PauseClient(Struct, frozen=True, gc=False):
+    """Take no more input from the user's side for now; False: go on."""
+
+    paused: bool
 
 
 class BreakTarget(Struct, frozen=True, gc=False):
@@ -119,6 +138,8 @@ Action = (
     | RecordInput
     | RecordResize
     | RecordEvent
+    | RecordMarker
+    | Audit
     | SendClient
     | SendTarget
     | EofClient
@@ -126,6 +147,7 @@ Action = (
     | ResizeTarget
     | SignalTarget
     | BreakTarget
+    | PauseClient
     | SetTimer
     | OpenApproval
     | CancelApproval

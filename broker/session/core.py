@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from broker.model import exits
+from broker.model.session import LineReport
 from broker.session.actions import (
     Action,
     BreakTarget,
@@ -47,7 +48,7 @@ from broker.session.events import (
     TargetSignalled,
     TimerFired,
 )
-from broker.session.lines import TIMER, Lines
+from broker.session.lines import TIMERS, Lines
 from broker.session.notices import Voice
 
 SECOND = 1_000_000
@@ -98,6 +99,11 @@ class SessionCore:
     @property
     def closed(self) -> bool:
         return self._closed
+
+    @property
+    def lines(self) -> LineReport | None:
+        """How command lines are judged here, and how that went; None: they are not."""
+        return None if self._terms.lines is None else self._terms.lines.report
 
     def start(self) -> list[Action]:
         """The first actions of the session, at time 0."""
@@ -164,8 +170,11 @@ class SessionCore:
         return [RecordEvent("request-refused", {"name": event.name, "detail": event.detail})]
 
     def _approval(self, event: ApprovalOpened | ApprovalSettled, t: int) -> list[Action]:
-        """Nothing is held yet that somebody could approve."""
-        return []
+        """What comes for a session that holds nothing changes nothing."""
+        lines = self._terms.lines
+        if lines is None:
+            return []
+        return lines.opened(event, t) if isinstance(event, ApprovalOpened) else lines.settled(event, t)
 
     # ------------------------------------------------------------ ends
 
@@ -204,7 +213,7 @@ class SessionCore:
         return [fact, *self._end(status, event.why, "E-TERMINATED", event.text)]
 
     def _timer(self, event: TimerFired, t: int) -> list[Action]:
-        if event.name == TIMER:
+        if event.name in TIMERS:
             lines = self._terms.lines
             return [] if lines is None else lines.wake(t)
         if event.name == "warn":
@@ -216,6 +225,8 @@ class SessionCore:
         idle = self._terms.idle
         if idle is None:
             return []
+        if self._terms.lines is not None and self._terms.lines.holds:
+            self._last_traffic = t  # it is not the user who is waited for
         if t - self._last_traffic < idle:
             return [SetTimer("idle", self._last_traffic + idle)]
         return self._end(exits.TERMINATED, "idle", "E-IDLE", f"no traffic for {idle // SECOND} s")
@@ -243,4 +254,5 @@ class SessionCore:
 
     def _close(self, close: Close) -> list[Action]:
         self._closed = True
-        return [close]
+        lines = self._terms.lines
+        return [close] if lines is None else [*lines.ended(close.reason), close]

@@ -3,45 +3,105 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Protocol
 
-from broker.gate.lines.doings import Doing, Fact, Refused, Restore, ToClient, ToTarget, Wake
+from broker.gate.lines.doings import (
+    Doing,
+    Dropped,
+    EndTarget,
+    Fact,
+    Held,
+    Refused,
+    Released,
+    Repeat,
+    Restore,
+    Settled,
+    ToClient,
+    ToTarget,
+    Waiting,
+    Wake,
+    Warned,
+)
 from broker.gate.lines.gate import LineGate
-from broker.gate.lines.piped import PipedGate
-from broker.gate.lines.ruling import ALLOWED, Candidate, JudgeLine, Ruling, Word
-from broker.model import exits
+from broker.gate.lines.ruling import ALLOWED, Candidate, JudgeDoubt, JudgeLine, Ruling, Word, doubted
+from broker.model.access import Rule
 from broker.model.command import Answer, Judgement
+from broker.model.session import LineReport
+from broker.model.target import OnDoubt
 from broker.session.actions import (
     Action,
+    CancelApproval,
     EofTarget,
     RecordEvent,
     RecordOutput,
     SendClient,
     SendTarget,
     SetTimer,
+    UseApproval,
 )
-from broker.session.notices import Voice, inert
+from broker.session.events import ApprovalOpened, ApprovalSettled
+from broker.session.held import HeldNotice, ending, lines, opening
+from broker.session.notices import Voice, because, shown
+from broker.session.tally import Tally
 
 JudgeBytes = Callable[[bytes], Judgement | None]
 TIMER = "gate"
+NOTICE = "gate-notice"
+TIMERS = frozenset({TIMER, NOTICE})
+NOBODY = "it needs approval, and no rule says whose"
 
 
 def strictest(judge: JudgeBytes) -> JudgeLine:
-    """Judges every reading of a line; one that is denied decides."""
+    """Judges every reading of a line; the strictest answer of all holds, of two alike the surer one. Where
+    several readings have to be approved, all who are named for any of them have to agree."""
 
     def rule(candidates: Sequence[Candidate]) -> Ruling:
-        answer = ALLOWED
-        for candidate in candidates:
-            if not candidate.text.strip():
-                continue
-            judgement = judge(candidate.text.encode("utf-8", "replace"))
-            if judgement is None:
-                continue
-            if judgement.verdict is not Answer.ALLOW:
-                return Ruling(Word.DENY, judgement.rule.name, judgement.reason)
-            answer = Ruling(Word.ALLOW, judgement.rule.name, judgement.reason)
-        return answer
+        texts = [one.text for one in candidates if one.text.strip()]
+        found = [said for text in texts if (said := judge(text.encode("utf-8", "replace"))) is not None]
+        if not found:
+            return ALLOWED
+        chosen = max(found, key=lambda said: (said.verdict.strictness, not said.doubt))
+        observed = tuple(dict.fromkeys(rule for said in found for rule in said.observed))
+        return ruled(_agreed(chosen, found), observed)
+
+    return rule
+
+
+def ruled(said: Judgement, observed: tuple[Rule, ...] = ()) -> Ruling:
+    """A judgement as the gate's ruling. What nobody is named for to approve is refused."""
+    ruling = Ruling(
+        Word(said.verdict.value), said.rule.name, said.reason, said.rule.origin, said.approval, observed
+    )
+    if ruling.word is Word.HOLD and ruling.approval is None:
+        return replace(ruling, word=Word.DENY, reason=f"{said.reason}: {NOBODY}")
+    return ruling
+
+
+def _agreed(chosen: Judgement, found: Sequence[Judgement]) -> Judgement:
+    """For a line that is held: the terms of all readings that are."""
+    terms = [said.approval for said in found if said.verdict is Answer.HOLD and said.approval is not None]
+    if chosen.verdict is not Answer.HOLD or chosen.approval is None:
+        return chosen
+    panels = dict.fromkeys(panel for one in (chosen.approval, *terms) for panel in one.panels)
+    within = [one.within_s for one in terms if one.within_s is not None]
+    merged = replace(chosen.approval, panels=tuple(panels), within_s=min(within, default=None))
+    return replace(chosen, approval=merged)
+
+
+def on_doubt(how: OnDoubt, judge: Callable[[str], Judgement]) -> JudgeDoubt:
+    """What becomes of lines that cannot be read, as the target says. `judge`: what the policy says."""
+
+    def rule(why: str) -> Ruling:
+        if how is OnDoubt.PASS:
+            return ALLOWED
+        if how is OnDoubt.CONFIRM:
+            return Ruling(Word.CONFIRM, "", why)
+        if how is OnDoubt.DENY:
+            return Ruling(Word.DENY, "", why)
+        said = judge(why)
+        held = said.verdict is Answer.HOLD and said.approval is not None
+        return ruled(said) if held else doubted(why)
 
     return rule
 
@@ -53,6 +113,14 @@ class Lines(Protocol):
     def state(self) -> str:
         """Where the user's input goes now, for people."""
 
+    @property
+    def holds(self) -> bool:
+        """True while a line waits for somebody's word."""
+
+    @property
+    def report(self) -> LineReport:
+        """How lines are judged here, and how that went so far."""
+
     def start(self, t: int) -> list[Action]: ...
 
     def client(self, data: bytes, t: int) -> list[Action]: ...
@@ -60,6 +128,13 @@ class Lines(Protocol):
     def target(self, data: bytes, stderr: bool, t: int) -> list[Action]: ...
 
     def eof(self, t: int) -> list[Action]: ...
+
+    def opened(self, event: ApprovalOpened, t: int) -> list[Action]: ...
+
+    def settled(self, event: ApprovalSettled, t: int) -> list[Action]: ...
+
+    def ended(self, why: str) -> list[Action]:
+        """The session is over, for this reason."""
 
     def resized(self, cols: int, rows: int) -> None: ...
 
@@ -69,125 +144,186 @@ class Lines(Protocol):
         """What the user's side exits with, when the program on the target did with `status`."""
 
 
-@dataclass(slots=True)
-class PipedLines:
-    """A shell without a terminal: its input is judged line by line."""
-
-    gate: PipedGate
-    voice: Voice
-
-    @property
-    def state(self) -> str:
-        return self.gate.state
-
-    def start(self, t: int) -> list[Action]:
-        return []
-
-    def client(self, data: bytes, t: int) -> list[Action]:
-        return self._perform(self.gate.keys(data))
-
-    def target(self, data: bytes, stderr: bool, t: int) -> list[Action]:
-        return [RecordOutput(data, stderr), SendClient(data, stderr)]
-
-    def eof(self, t: int) -> list[Action]:
-        return [*self._perform(self.gate.end()), EofTarget()]
-
-    def resized(self, cols: int, rows: int) -> None:
-        """There is no terminal."""
-
-    def wake(self, t: int) -> list[Action]:
-        return []
-
-    def status(self, status: int) -> int:
-        return exits.DENIED if self.gate.refused else status
-
-    def _perform(self, doings: Sequence[Doing]) -> list[Action]:
-        actions: list[Action] = []
-        for doing in doings:
-            if isinstance(doing, ToTarget):
-                actions.append(SendTarget(doing.data))
-            elif isinstance(doing, Fact):
-                actions.append(RecordEvent(doing.kind, doing.fields))
-            elif isinstance(doing, Refused):
-                code = "E-DENIED" if doing.ruling.word is Word.DENY else "E-HELD"
-                rule = f" (rule {doing.ruling.rule})" if doing.ruling.rule else ""
-                text = f"{doing.ruling.reason}{rule}. Nothing is run from here on: {shown(doing.line)}"
-                notice = self.voice.say("denied", code, text)
-                said = RecordEvent("notice", {"text": notice.decode("utf-8", "replace").strip()})
-                actions += (said, SendClient(notice, stderr=True), EofTarget())
-        return actions
-
-
-@dataclass(slots=True)
 class GatedLines:
-    """A session with a terminal: its gate, and the voice that speaks for it."""
+    """A session with a terminal: its gate, and the voice that speaks for it. `began`: the wall clock at the
+    session's start, in microseconds."""
 
-    gate: LineGate
-    voice: Voice
+    def __init__(self, gate: LineGate, voice: Voice, began: int = 0) -> None:
+        self._gate, self._voice, self._began = gate, voice, began
+        self._tally = Tally()
+        self._notice: HeldNotice | None = None
+        self._approved = 0
+        """Number of the line that somebody else has let run just now."""
 
     @property
     def state(self) -> str:
-        return self.gate.state
+        return self._gate.state
+
+    @property
+    def holds(self) -> bool:
+        return self._notice is not None
+
+    @property
+    def report(self) -> LineReport:
+        request = self._notice.request if self._notice is not None else ""
+        return self._tally.report("hook" if self._gate.hooked else "keys+screen", self.state, request)
+
+    # ------------------------------------------------------------ events
 
     def start(self, t: int) -> list[Action]:
-        return self._perform(self.gate.start(t))
+        return self._perform(self._gate.start(t), t)
 
     def client(self, data: bytes, t: int) -> list[Action]:
-        return self._perform(self.gate.keys(data, t))
+        return self._perform(self._gate.keys(data, t), t)
 
     def target(self, data: bytes, stderr: bool, t: int) -> list[Action]:
         if stderr:
             return [RecordOutput(data, stderr), SendClient(data, stderr)]
-        return self._perform(self.gate.output(data, t))
+        return self._perform(self._gate.output(data, t), t)
 
     def eof(self, t: int) -> list[Action]:
-        return [EofTarget()]
+        return [*self._perform(self._gate.end(t), t), EofTarget()]
+
+    def opened(self, event: ApprovalOpened, t: int) -> list[Action]:
+        notice = self._notice
+        if notice is None or notice.held.number != event.number:
+            return []
+        notice.opened(event, t)
+        within = event.within_s * 1_000_000
+        return [*self._perform(self._gate.opened(event.number, within, t), t), *self._draw(notice, t)]
+
+    def settled(self, event: ApprovalSettled, t: int) -> list[Action]:
+        doings = self._gate.settle(event.number, event.outcome, t, event.by, event.comment)
+        return self._perform(doings, t)
+
+    def ended(self, why: str) -> list[Action]:
+        notice, self._notice = self._notice, None
+        if notice is None:
+            return []
+        back = notice.title_back(self._gate.title)
+        actions: list[Action] = [SendClient(back)] if back else []
+        return actions if notice.confirm else [*actions, CancelApproval(notice.held.number, why)]
 
     def resized(self, cols: int, rows: int) -> None:
-        self.gate.resized(cols, rows)
+        self._gate.resized(cols, rows)
+        if self._notice is not None:
+            self._notice.moved()
 
     def wake(self, t: int) -> list[Action]:
-        return self._perform(self.gate.wake(t))
+        actions = self._perform(self._gate.wake(t), t)
+        notice = self._notice
+        if notice is not None and notice.due is not None and t >= notice.due:
+            actions += self._draw(notice, t)
+        return actions
 
     def status(self, status: int) -> int:
         return status
 
-    def _perform(self, doings: Sequence[Doing]) -> list[Action]:
+    # ------------------------------------------------------------ doings
+
+    def _perform(self, doings: Sequence[Doing], t: int) -> list[Action]:
         """The session's actions for what the gate asks, in the same order."""
         actions: list[Action] = []
         for doing in doings:
             match doing:
                 case ToTarget(data):
                     actions.append(SendTarget(data))
+                case EndTarget():
+                    actions.append(EofTarget())
                 case ToClient(data):
                     actions += (RecordOutput(data), SendClient(data))
-                case Fact(kind, fields):
-                    actions.append(RecordEvent(kind, fields))
+                case Fact():
+                    actions += self._tally.keep(doing)
                 case Wake(at):
                     actions.append(SetTimer(TIMER, at))
                 case Restore(data):
-                    self.gate.shown(data)
                     actions.append(SendClient(data))
-                case Refused():
-                    actions += self._refused(doing)
+                case Released(number):
+                    actions += [UseApproval(number)] if number == self._approved else []
+                case _:
+                    actions += self._tell(doing, t)
         return actions
 
-    def _refused(self, refused: Refused) -> list[Action]:
+    def _tell(self, doing: Doing, t: int) -> list[Action]:
+        """What the user is told."""
+        match doing:
+            case Refused():
+                return self._refused(doing, t)
+            case Warned():
+                return self._warned(doing, t)
+            case Held():
+                self._notice = HeldNotice(self._voice, doing, t, self._began)
+                return [*opening(doing), *self._draw_if_due(t)]
+            case Settled():
+                return self._over(doing, t)
+            case Dropped() | Repeat():
+                return self._again(doing, t)
+            case Waiting(count):
+                return self._waiting(count)
+        return []
+
+    def _refused(self, refused: Refused, t: int) -> list[Action]:
         ruling = refused.ruling
-        rule = f" (rule {ruling.rule})" if ruling.rule else ""
         word, glyph = ("BLOCKED", "denied") if ruling.word is Word.DENY else ("NOT SENT", "held")
-        text = f"{ruling.reason}{rule}. Nothing sent."
-        if refused.overlay:
-            data = self.voice.overlay(glyph, word, text)
-        else:
-            data = self.voice.blocked(glyph, word, text, shown(refused.line))
-            data += refused.repaint or b""
-        self.gate.shown(data)
+        text = f"{because(ruling)}. Nothing sent."
         note = RecordEvent("notice", {"text": f"{word} {text}"})
-        return [note, SendClient(data)]
+        if refused.overlay:
+            return [note, *self._over_screen(self._voice.overlay(glyph, word, text, self._gate.cols), t)]
+        data = self._voice.blocked(glyph, word, text, shown(refused.line), self._gate.cols)
+        return [note, *self._show(data + (refused.repaint or b""))]
 
+    def _warned(self, warned: Warned, t: int) -> list[Action]:
+        text = f"{because(warned.ruling)}."
+        actions: list[Action] = [RecordEvent("warned", {"text": warned.line, "rule": warned.ruling.rule})]
+        if warned.spot.overlay:
+            data = self._voice.overlay("warning", "WARNING", text, warned.spot.cols)
+            return [*actions, *self._over_screen(data, t)]
+        data = self._voice.below(warned.spot, [self._voice.words("warning", "WARNING", text)])
+        return [*actions, *self._show(data + (b"\r\n" if warned.spot.bare else b""))]
 
-def shown(line: str) -> str:
-    """A line as it may stand in a notice: one row, harmless, of bounded length."""
-    text = inert(line.replace("\n", " ⏎ "))
-    return text if len(text) <= 200 else text[:199] + "…"
+    # ------------------------------------------------------------ a line that waits
+
+    def _draw_if_due(self, t: int) -> list[Action]:
+        notice = self._notice
+        if notice is None or notice.due is None:
+            return []
+        return self._draw(notice, t) if t >= notice.due else [SetTimer(NOTICE, notice.due)]
+
+    def _draw(self, notice: HeldNotice, t: int) -> list[Action]:
+        """The notice as it is now, and when to look again."""
+        first = not notice.drawn
+        data = notice.draw(t)
+        said: list[Action] = [RecordEvent("notice", {"text": notice.text(t)})] if first else []
+        shows = self._over_screen(data, t, notice.confirm) if notice.overlaid else self._show(data)
+        again: list[Action] = [SetTimer(NOTICE, notice.due)] if notice.due is not None else []
+        return [*said, *shows, *again]
+
+    def _again(self, doing: Dropped | Repeat, t: int) -> list[Action]:
+        notice = self._notice
+        if notice is None:
+            return []
+        if isinstance(doing, Dropped):
+            notice.typed = True
+        else:
+            notice.moved()
+        return self._draw(notice, t) if notice.drawn else []
+
+    def _over(self, settled: Settled, t: int) -> list[Action]:
+        notice, self._notice = self._notice, None
+        assert notice is not None, "only what is held is settled"
+        self._approved = settled.number if settled.runs and not notice.confirm else 0
+        data = notice.end(settled, t, self._gate.title)
+        shows = self._over_screen(data, t) if notice.overlaid else self._show(data)
+        return [*ending(notice.held, settled, notice.request), *shows]
+
+    def _waiting(self, count: int) -> list[Action]:
+        text = f"{lines(count)} typed ahead: Enter sends on, Ctrl-C drops."
+        return self._show(self._voice.say("warning", "WAITING", text))
+
+    def _show(self, data: bytes) -> list[Action]:
+        self._gate.shown(data)
+        return [SendClient(data)]
+
+    def _over_screen(self, data: bytes, t: int, lasting: bool = False) -> list[Action]:
+        """A notice on the last row; what it covers is drawn again later."""
+        return [SendClient(data), *self._perform(self._gate.covered(t, lasting), t)]

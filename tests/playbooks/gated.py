@@ -5,20 +5,35 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from broker.gate.lines import Candidate, Ruling, Word
-from broker.gate.lines.doings import Doing, Fact, Refused, Restore, ToClient, ToTarget, Wake
+from broker.gate.lines.doings import Doing, Fact, Held, Refused, Settled, ToClient, ToTarget, Wake
 from broker.gate.lines.gate import LineGate, Setup
+from broker.gate.lines.ruling import stricter
+from broker.model.approval import ApprovalTerms, Panel
 
 NONCE = "c0ffee" * 5
 FORBIDDEN = "forbidden"
+TERMS = ApprovalTerms((Panel(1, frozenset({"bob"})),))
+WAITS = {"hold": Word.HOLD, "confirm": Word.CONFIRM, "warn": Word.WARN}
+"""What the answer is to a command that begins with one of these words."""
 
 
 def judge(candidates: Sequence[Candidate]) -> Ruling:
-    """One rule: no command may begin with the word. What `cat` reads from a here-document is data."""
+    """No command may begin with FORBIDDEN; WAITS has what else. What `cat` reads from a here-document is
+    data."""
+    answer = Ruling(Word.ALLOW, "rest", "no rule denies it")
     for candidate in candidates:
         text = candidate.text.partition("\n")[0] if candidate.text.startswith("cat <<") else candidate.text
         for part in text.replace("\\\n", "").replace("\n", ";").split(";"):
-            if part.strip().startswith(FORBIDDEN):
-                return Ruling(Word.DENY, "no-forbidden", "forbidden never runs")
+            answer = stricter(answer, _judged(part.strip()))
+    return answer
+
+
+def _judged(command: str) -> Ruling:
+    if command.startswith(FORBIDDEN):
+        return Ruling(Word.DENY, "no-forbidden", "forbidden never runs")
+    for word, answer in WAITS.items():
+        if command.startswith(word):
+            return Ruling(answer, f"{word}-it", f"{word} is not for everybody", "p.yaml:7", TERMS)
     return Ruling(Word.ALLOW, "rest", "no rule denies it")
 
 
@@ -31,6 +46,9 @@ class Conversation:
         self.sent, self.shown = bytearray(), bytearray()
         self.facts: list[Fact] = []
         self.refused: list[Refused] = []
+        self.held: list[Held] = []
+        self.settled: list[Settled] = []
+        self.others: list[Doing] = []
         self.pending = bytearray()
         """Sent and not yet looked at by `reader`."""
         self._wakes: list[int] = []
@@ -50,6 +68,13 @@ class Conversation:
 
     def mark(self, kind: str, serial: int = 0, payload: str = "", level: int = 1) -> Conversation:
         return self.hear(f"\x1b]5522;{NONCE};{level};{kind};{serial};{payload}\x07")
+
+    def settle(self, outcome: str = "approved", number: int | None = None) -> Conversation:
+        """Somebody decides about the line held last."""
+        self.now += 1_000
+        number = self.held[-1].number if number is None else number
+        self._do(self.gate.settle(number, outcome, self.now, "bob", "ok"))
+        return self
 
     def wait(self, ms: int = 1500) -> Conversation:
         """Time passes and timers fire."""
@@ -90,11 +115,23 @@ class Conversation:
                     self.refused.append(doing)
                     notice = b"\r\x1b[K# BLOCKED\r\n" + (doing.repaint or b"")
                     self.shown += notice
-                    self.gate.shown(notice)
-                case Restore(data):
-                    self.gate.shown(data)
+                    if not doing.overlay:
+                        self.gate.shown(notice)
+                case Held():
+                    self.held.append(doing)
+                    self._note("\r\n> HELD")
+                case Settled():
+                    self.settled.append(doing)
+                    self._note(f"\r\n= {doing.outcome}" + ("\r\n" if doing.more or not doing.runs else ""))
                 case Wake(at):
                     self._wakes = [at]
+                case _:
+                    self.others.append(doing)
+
+    def _note(self, text: str) -> None:
+        """A notice of the broker's."""
+        self.shown += text.encode()
+        self.gate.shown(text.encode())
 
 
 class Cooked:

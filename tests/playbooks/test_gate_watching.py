@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from broker.gate.lines.ruling import ALLOWED
 from tests.playbooks.gated import Conversation, Cooked
 
 
@@ -109,7 +110,7 @@ def test_what_does_not_show_as_typed_is_not_sent() -> None:
 
 
 def test_doubt_may_be_passed_and_is_noted() -> None:
-    talk = Conversation(pass_doubt=True)
+    talk = Conversation(doubt=lambda why: ALLOWED)
     Cooked(talk)
     talk.say("allowed").hear("xx").say("\r").wait()
     assert b"\r" in talk.sent

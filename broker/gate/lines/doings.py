@@ -15,6 +15,11 @@ class ToTarget:
 
 
 @dataclass(frozen=True, slots=True)
+class EndTarget:
+    """The target gets no more input."""
+
+
+@dataclass(frozen=True, slots=True)
 class ToClient:
     """Output of the target for the user; recorded first."""
 
@@ -27,6 +32,20 @@ class Fact:
 
     kind: str
     fields: dict[str, str | int | bool | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """Where a notice about the line goes: below the line, or over the last row of a full-screen program.
+
+    `down`: rows of the line below the cursor. `bare`: the row is empty, and the shell draws its prompt there
+    again. `cols`: of the terminal; 0: there is none.
+    """
+
+    cols: int = 0
+    down: int = 0
+    bare: bool = False
+    overlay: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +63,81 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
+class Warned:
+    """The line runs now; tell the user what is noteworthy about it."""
+
+    ruling: Ruling
+    line: str
+    spot: Spot
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The line waits: for its user (CONFIRM) or for somebody else (HOLD). It ends with a `Settled` of the
+    same number, or with the session.
+
+    `behind`: lines that came with it and wait too. `screen`: rows of what the user saw.
+    """
+
+    number: int
+    ruling: Ruling
+    line: str
+    spot: Spot
+    behind: int = 0
+    screen: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """Something was typed while the line waits, and goes nowhere. Once for each line."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """Output came below the notice of the line that waits: say it again."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The wait is over. `outcome`: `approved`, `confirmed`; else it never runs: `denied`, `expired`,
+    `failed`, `cancelled`, `unconfirmed`, `changed`, `gone`.
+
+    `behind`: lines that came with it; after one that runs they wait for Enter, else they are dropped.
+    `spot`: where the notice goes now. `more`: something else is shown right after it.
+    """
+
+    number: int
+    outcome: str
+    by: str = ""
+    comment: str = ""
+    behind: int = 0
+    spot: Spot = Spot()
+    more: bool = False
+
+    @property
+    def runs(self) -> bool:
+        return self.outcome in ("approved", "confirmed")
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """The line goes to the target with the next `ToTarget`: the decision is used."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """So many lines wait for Enter."""
+
+    lines: int
+
+
+@dataclass(frozen=True, slots=True)
 class Wake:
     """Call `wake` at this time (microseconds of the session)."""
 
@@ -52,9 +146,25 @@ class Wake:
 
 @dataclass(frozen=True, slots=True)
 class Restore:
-    """Draw the row that an overlay covered."""
+    """Draw what a notice covered, or the line as it was before one: not output of the target, and known to
+    the gate already."""
 
     data: bytes
 
 
-Doing = ToTarget | ToClient | Fact | Refused | Wake | Restore
+Doing = (
+    ToTarget
+    | EndTarget
+    | ToClient
+    | Fact
+    | Refused
+    | Warned
+    | Held
+    | Dropped
+    | Repeat
+    | Settled
+    | Released
+    | Waiting
+    | Wake
+    | Restore
+)

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 
-from broker.gate.lines.doings import Doing, Fact, Refused, ToClient, ToTarget
+from broker.gate.lines import picture
+from broker.gate.lines.doings import Doing, Fact, Refused, ToClient, ToTarget, Warned
 from broker.gate.lines.keys import Key
 from broker.gate.lines.programs import starts_shell
-from broker.gate.lines.ruling import Candidate, JudgeLine, Ruling, Source
+from broker.gate.lines.ruling import Candidate, JudgeDoubt, JudgeLine, Ruling, Source, Word, doubted
 from broker.gate.lines.typing import Typing
 from recorder.screen import LazyScreen
 
@@ -47,6 +48,7 @@ class Why(Enum):
     ANSWER = 4
     SETTLE = 5
     KILL = 6
+    HELD = 7
 
 
 @dataclass(slots=True)
@@ -64,8 +66,8 @@ class Wait:
 class Setup:
     """One session's gate. `nonce` and `tag`: random; `hook`: teach the shell to report.
 
-    `running`: the command that was started instead of a login shell. `pass_doubt`: lines that cannot be
-    read go through with a fact instead of being refused.
+    `running`: the command that was started instead of a login shell. `doubt`: what becomes of lines that
+    cannot be read.
     """
 
     cols: int
@@ -74,7 +76,7 @@ class Setup:
     tag: str
     hook: bool = True
     running: str = ""
-    pass_doubt: bool = False
+    doubt: JudgeDoubt = doubted
 
 
 class Flow:
@@ -108,9 +110,14 @@ class Flow:
 
     # ------------------------------------------------------------ input
 
+    def together(self, t: int) -> bool:
+        """Note that input comes; True if it belongs to what came just before."""
+        together, self._input_at = t - self._input_at < BURST_GAP, t
+        return together
+
     def take(self, data: bytes, t: int) -> None:
         """Input of the user, behind all that waits already."""
-        together, self._input_at = t - self._input_at < BURST_GAP, t
+        together = self.together(t)
         if together and self._later:
             self._later[-1] += data
         elif together and self.burst:
@@ -127,6 +134,13 @@ class Flow:
         if not self.burst and self._later:
             self.burst = self._later.popleft()
         return bool(self.burst)
+
+    def take_back(self) -> bytes:
+        """All input that waits; none of it does any more."""
+        waiting = bytes(self.burst) + b"".join(self._later)
+        self.burst.clear()
+        self._later.clear()
+        return waiting
 
     # ------------------------------------------------------------ waiting
 
@@ -179,12 +193,23 @@ class Flow:
             reason=ruling.reason,
             state=self.place.value,
         )
+        for rule in ruling.observed:
+            self.fact("observed", rule=rule.name, origin=rule.origin, text=kept)
+
+    def warn(self, ruling: Ruling, line: str) -> None:
+        """Tell the user about a line that is sent on now."""
+        if ruling.word is Word.WARN:
+            self.out.append(Warned(ruling, line, picture.spot(self.view.sync())))
 
     def refuse(self, ruling: Ruling, line: str, repaint: bytes | None, overlay: bool = False) -> None:
         """Tell the user; the next arrow up types the line again."""
-        if line.isprintable() and not overlay:
-            self.recall = line
+        if not overlay:
+            self.bring_back(line)
         self.out.append(Refused(ruling, line, repaint, overlay))
+
+    def bring_back(self, line: str) -> None:
+        """The next arrow up types this line, which did not run."""
+        self.recall = line if line.isprintable() else ""
 
     def drop_lines(self) -> None:
         """What came in one piece with a refused line and behind it does not run on its own."""

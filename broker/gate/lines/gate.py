@@ -7,14 +7,18 @@ keys and the screen (`watching`). While the gate waits for something, input queu
 
 from __future__ import annotations
 
-from broker.gate.lines.doings import Doing, Wake
-from broker.gate.lines.flow import Flow, Place, Setup, Wait, Why
+from broker.gate.lines import picture
+from broker.gate.lines.doings import Doing, Restore, Wake
+from broker.gate.lines.flow import MS, Flow, Place, Setup, Wait, Why
+from broker.gate.lines.holding import Holding
 from broker.gate.lines.keys import Key, KeyReader, Kind
 from broker.gate.lines.marks import Mark, MarkScanner
 from broker.gate.lines.reporting import Reporting
 from broker.gate.lines.ruling import JudgeLine
 from broker.gate.lines.watching import Watching
 
+COVER_TIME = 5000 * MS
+LASTING = 3_600_000 * MS
 _UP = frozenset({b"\x1b[A", b"\x1bOA"})
 
 __all__ = ["LineGate", "Place", "Setup"]
@@ -25,20 +29,38 @@ class LineGate:
 
     def __init__(self, setup: Setup, judge: JudgeLine) -> None:
         self._flow = Flow(setup, judge)
-        self._reporting = Reporting(self._flow)
-        self._watching = Watching(self._flow)
+        self._holding = Holding(self._flow)
+        self._reporting = Reporting(self._flow, self._holding)
+        self._watching = Watching(self._flow, self._holding)
         self._marks = MarkScanner(setup.nonce)
         self._reader = KeyReader()
         self._literal = False
+        self._covered_until: int | None = None
+        """When the notice over a full-screen program goes; a key takes it away too."""
         self._armed: int | None = None
         """The time of the last `Wake` that has not come yet."""
 
     @property
     def state(self) -> str:
         """Where the user's keys go, in one or two words for people."""
-        wait = self._flow.wait
-        place = self._flow.place.value
-        return f"{place}, held" if wait is not None and wait.key is not None else place
+        if self._holding.line is not None:
+            return "confirming" if self._holding.confirms else "held"
+        return self._flow.place.value
+
+    @property
+    def hooked(self) -> bool:
+        """A shell of this session reports its lines."""
+        return self._flow.hooked
+
+    @property
+    def cols(self) -> int:
+        """Columns of the terminal."""
+        return self._flow.view.sync().cols
+
+    @property
+    def title(self) -> str:
+        """The window title that a program has set."""
+        return self._flow.view.sync().title
 
     # ------------------------------------------------------------ events
 
@@ -50,9 +72,14 @@ class LineGate:
 
     def keys(self, data: bytes, t: int) -> list[Doing]:
         """Input of the user. The nonce is never among it, so no answer to the shell can be typed."""
-        flow = self._flow
-        flow.take(data.replace(flow.setup.nonce.encode(), b""), t)
-        self._watching.end_overlay()
+        data = data.replace(self._flow.setup.nonce.encode(), b"")
+        self._uncover()
+        if self._holding.rest and data and not self._flow.waits(Why.HELD):
+            data = self._holding.resting(data, t)
+        if not self._flow.waits(Why.HELD):
+            self._flow.take(data, t)
+        elif data:
+            self._holding.keys(data, t)
         self._drain(t)
         return self._done()
 
@@ -65,15 +92,36 @@ class LineGate:
                 self._reporting.mark(piece, t)
                 if flow.place is Place.PROMPT:
                     self._watching.forget()
-            elif not self._reporting.output(piece, t):
+            elif not self._holding.output(piece, t) and not self._reporting.output(piece, t):
                 flow.show(piece)
         self._watching.look_again(t)
         self._drain(t)
         return self._done()
 
+    def opened(self, number: int, within: int, t: int) -> list[Doing]:
+        """Somebody was asked about the held line of that number; `within`: microseconds to decide."""
+        self._holding.opened(number, within, t)
+        return self._done()
+
+    def settle(self, number: int, outcome: str, t: int, by: str = "", comment: str = "") -> list[Doing]:
+        """The held line of that number was decided; only `approved` lets it run."""
+        self._holding.settle(number, outcome, by, comment, t)
+        self._drain(t)
+        return self._done()
+
+    def end(self, t: int) -> list[Doing]:
+        """The user sends nothing more: nobody could take back a line that waits."""
+        self._holding.cancel(t)
+        return self._done()
+
     def shown(self, data: bytes) -> None:
         """Something of the broker's own was put on the user's terminal."""
         self._flow.view.add(data)
+
+    def covered(self, t: int, lasting: bool = False) -> list[Doing]:
+        """A notice stands on the last row, over a full-screen program: for a while, or until a key."""
+        self._covered_until = t + (LASTING if lasting else COVER_TIME)
+        return self._done()
 
     def resized(self, cols: int, rows: int) -> None:
         self._flow.view.resize(cols, rows)
@@ -81,7 +129,8 @@ class LineGate:
     def wake(self, t: int) -> list[Doing]:
         """The time that a `Wake` named has come."""
         self._armed = None
-        self._watching.end_overlay(t)
+        if self._covered_until is not None and t >= self._covered_until:
+            self._uncover()
         wait = self._flow.wait
         if wait is not None and t >= self._flow.due(wait):
             self._over(wait, t)
@@ -89,6 +138,12 @@ class LineGate:
         return self._done()
 
     # ------------------------------------------------------------ inside
+
+    def _uncover(self) -> None:
+        """Draw what the notice covered."""
+        if self._covered_until is not None:
+            self._covered_until = None
+            self._flow.out.append(Restore(picture.last_row(self._flow.view.sync())))
 
     def _drain(self, t: int) -> None:
         """Pass on what has queued up, until something has to be waited for."""
@@ -131,6 +186,9 @@ class LineGate:
 
     def _over(self, wait: Wait, t: int) -> None:
         """What was waited for did not come in time."""
+        if wait.why is Why.HELD:
+            self._holding.over(t)
+            return
         self._flow.wait = None
         if wait.why is Why.BOOT:
             self._reporting.boot_over(t)
@@ -146,9 +204,10 @@ class LineGate:
     def _done(self) -> list[Doing]:
         """What was asked for, and when to be woken: early is harmless, late is not."""
         flow = self._flow
+        self._holding.announce()
         times = [] if flow.wait is None else [flow.due(flow.wait)]
-        if self._watching.overlay_until is not None:
-            times.append(self._watching.overlay_until)
+        if self._covered_until is not None:
+            times.append(self._covered_until)
         if times and (self._armed is None or min(times) < self._armed):
             self._armed = min(times)
             flow.out.append(Wake(self._armed))

@@ -35,6 +35,8 @@ class Killing:
     erase: int
     """How many characters to erase one by one where nothing else works."""
     secret: bool = False
+    told: bool = False
+    """The user knows already that it does not run."""
     _left: list[bytes] = field(init=False)
     _before: str = ""
     _visible: bool = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from broker.gate.lines.doings import Spot
 from recorder.screen import Screen
 from recorder.screen.sgr import sgr
 
@@ -53,11 +54,7 @@ def read(screen: Screen, start: Start | None) -> Reading:
 
 def around_cursor(screen: Screen) -> str:
     """The cursor's row with the rows it is joined to, wraps taken out."""
-    top = bottom = screen.cursor.y
-    while top > 0 and screen.joined(top) and bottom - top < MAX_ROWS:
-        top -= 1
-    bottom = _last_joined(screen, bottom)
-    return "".join(_row(screen, y) for y in range(top, bottom + 1)).rstrip()
+    return "".join(_row(screen, y) for y in _joined_rows(screen)).rstrip()
 
 
 def behind(screen: Screen, prompt: str) -> str:
@@ -77,6 +74,28 @@ def is_at(screen: Screen, start: Start) -> bool:
 def cursor_row(screen: Screen) -> str:
     """The text of the row that the cursor is on."""
     return "".join(screen.columns(screen.cursor.y)).rstrip()
+
+
+def spot(screen: Screen) -> Spot:
+    """Where a notice about the line at the cursor goes."""
+    if screen.alternate:
+        return Spot(screen.cols, overlay=True)
+    cursor = screen.cursor
+    drawn = [y for y in range(cursor.y, screen.rows) if "".join(screen.columns(y)).strip()]
+    return Spot(screen.cols, drawn[-1] - cursor.y if drawn else 0, bare=not drawn and cursor.x == 0)
+
+
+def shown_rows(screen: Screen) -> tuple[str, ...]:
+    """The rows of the screen down to the last that is not empty, blanks at their ends cut."""
+    return tuple("\n".join(row.rstrip() for row in screen.display()).rstrip("\n").split("\n"))
+
+
+def _joined_rows(screen: Screen) -> range:
+    """The cursor's row with those it is joined to by wraps."""
+    top = screen.cursor.y
+    while top > 0 and screen.joined(top) and screen.cursor.y - top < MAX_ROWS:
+        top -= 1
+    return range(top, _last_joined(screen, screen.cursor.y) + 1)
 
 
 def _last_joined(screen: Screen, y: int) -> int:
@@ -176,6 +195,16 @@ def repaint(screen: Screen) -> bytes:
     return _painted(screen, screen.cursor.y) + f"\r{_right(screen.cursor.x)}".encode()
 
 
+def repaint_line(screen: Screen) -> bytes:
+    """As `repaint`, with all the rows that the line is wrapped over."""
+    cursor, rows = screen.cursor, _joined_rows(screen)
+    drawn = b"".join(_painted(screen, y, whole=y != rows[-1]) for y in rows)
+    if cursor.wraps:
+        return drawn
+    up = rows[-1] - cursor.y
+    return drawn + (f"\x1b[{up}A" if up else "").encode() + f"\r{_right(cursor.x)}".encode()
+
+
 def last_row(screen: Screen) -> bytes:
     """Bytes that draw the last row again, wherever the cursor is."""
     return f"\x1b7\x1b[{screen.rows};1H\x1b[0m\x1b[2K".encode() + _painted(screen, screen.rows - 1) + b"\x1b8"
@@ -185,10 +214,11 @@ def _right(columns: int) -> str:
     return f"\x1b[{columns}C" if columns else ""
 
 
-def _painted(screen: Screen, y: int) -> bytes:
+def _painted(screen: Screen, y: int, whole: bool = False) -> bytes:
+    """`whole`: to the last column, so that what follows wraps."""
     parts = []
     runs = screen.cells(y)
-    while runs and not runs[-1].text.strip() and runs[-1].style == type(runs[-1].style)():
+    while not whole and runs and not runs[-1].text.strip() and runs[-1].style == type(runs[-1].style)():
         runs.pop()
     for run in runs:
         parts.append(sgr(run.style) + run.text)

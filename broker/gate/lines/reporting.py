@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from broker.gate.lines.boot import ANSWER_LATEST, PROMPT_LATEST, PROMPT_QUIET, PROMPT_SHOWN_QUIET, Boot, Step
 from broker.gate.lines.flow import MS, QUIET, SETTLE_LATEST, Flow, Place, Wait, Why
+from broker.gate.lines.holding import Holding
 from broker.gate.lines.keys import Key, Kind
 from broker.gate.lines.marks import Mark, unquoted
-from broker.gate.lines.ruling import ALLOWED, Candidate, Ruling, Source, Word
+from broker.gate.lines.ruling import ALLOWED, Candidate, Ruling, Source, Word, doubted
 from broker.gate.lines.typing import Typing, readings
 
 REPORT_LATEST = 1000 * MS
@@ -23,13 +25,14 @@ META_ENTERS = frozenset({b"\x1b\r", b"\x1b\n"})
 LONGEST_JOINED = 1 << 16
 _PASTE_ON = b"\x1b[?2004h"
 _TOO_LONG = "\x01too-long"
+NO_TEXT = "it needs a word of approval and holds bytes that are no text, so it cannot be shown to anybody"
 
 
 class Reporting:
     """Marks in, verdicts out."""
 
-    def __init__(self, flow: Flow) -> None:
-        self._flow = flow
+    def __init__(self, flow: Flow, holding: Holding) -> None:
+        self._flow, self._holding = flow, holding
         self.boot: Boot | None = None
         self._levels = 0
         self._level = 0
@@ -40,6 +43,8 @@ class Reporting:
         self._reported = ""
         """Lines reported and allowed since the last prompt: a continuation is judged with them."""
         self._verdict = ""
+        self._waited = False
+        """The line answered last had to wait."""
         self._vouched = True
         """What runs was reported or asked about."""
         self._distrusted: set[int] = set()
@@ -180,7 +185,7 @@ class Reporting:
             self._flow.place = Place.RUNNING
             if mark.kind == "L" and boot.nonce in unquoted(mark.payload):
                 self._serials[mark.level] = mark.serial  # what was typed to hook the other shell
-                self._answer(mark, t, Ruling(Word.DENY))
+                self._answer(mark, t, "n")
                 return False
             return True
         return False
@@ -191,6 +196,7 @@ class Reporting:
         flow = self._flow
         if flow.waits(Why.ACK) or mark.serial != self._serials[mark.level]:
             return
+        self._holding.gone(t)
         self._level, flow.nestable = mark.level, False
         if not self._vouched:
             self.lost("a command ran that was not reported")
@@ -207,11 +213,13 @@ class Reporting:
             self.key(held, t, literal=False)
 
     def _exec(self, mark: Mark, t: int) -> None:
+        self._holding.gone(t)
         self._vouched = self._vouched and self._verdict == "y"
         self._verdict = ""
         self._flow.place = Place.RUNNING
 
     def _enter(self, mark: Mark, t: int) -> None:
+        self._holding.gone(t)
         self._serials[mark.level] = self._entering = mark.serial
         self._flow.send(self._frame(mark, "r"))
 
@@ -219,54 +227,77 @@ class Reporting:
         """A line that is about to be accepted."""
         if mark.serial <= self._serials[mark.level] and mark.serial != self._entering:
             return
+        self._holding.gone(t)
         self._serials[mark.level], self._entering = mark.serial, 0
         text = unquoted(mark.payload)
         whole = f"{self._reported}\n{text}" if self._reported else text
-        ruling = self._judged(text, whole)
-        if ruling.allowed:
-            self._reported = whole if len(whole) < LONGEST_JOINED else text
-            self._flow.expect(whole)
-        else:
-            self._reported = ""
-        self._answer(mark, t, ruling)
+        begun = whole if len(whole) < LONGEST_JOINED else text
+        self._ruled(mark, t, self._judged(text, whole), text, whole, begun)
 
     def _command(self, mark: Mark, t: int) -> None:
         """A command that no reported line stands behind: accepted by some other key, or bound to one."""
-        text = unquoted(mark.payload)
-        ruling = self._judged(text, text)
+        self._holding.gone(t)
         self._vouched = True
-        if ruling.allowed:
-            self._flow.expect(text)
-        self._answer(mark, t, ruling)
+        text = unquoted(mark.payload)
+        self._ruled(mark, t, self._judged(text, text), text, text, None)
 
     def _judged(self, text: str, whole: str) -> Ruling:
         flow = self._flow
         flow.place = Place.ASKED
-        if text == _TOO_LONG:
-            ruling = Ruling(Word.DOUBT, "", "the line is too long to be judged")
-        elif text.strip():
-            ruling = flow.rule([Candidate(one, Source.HOOK) for one in readings(whole)])
-        else:
+        if not text.strip():
             return ALLOWED
+        if text == _TOO_LONG:
+            ruling = doubted("the line is too long to be judged")
+        else:
+            ruling = flow.rule([Candidate(one, Source.HOOK) for one in readings(whole)])
+        if ruling.waits and "\ufffd" in whole:
+            ruling = replace(ruling, word=Word.DENY, reason=f"{ruling.reason}: {NO_TEXT}")
         flow.note(text, Source.HOOK, True, ruling)
-        if not ruling.allowed:
-            flow.drop_lines()
-            flow.refuse(ruling, text, None)
         return ruling
 
-    def _answer(self, mark: Mark, t: int, ruling: Ruling) -> None:
-        self._level = mark.level
-        self._verdict = "y" if ruling.allowed else "n"
-        self._flow.send(self._frame(mark, self._verdict))
+    def _ruled(self, mark: Mark, t: int, ruling: Ruling, text: str, whole: str, begun: str | None) -> None:
+        """Answer, or let the line wait for its answer. `whole`: with the lines before that it goes on with;
+        `begun`: what the next line may go on with; None: it was no line of the prompt."""
+        flow = self._flow
+
+        def passed(t: int) -> None:
+            self._reported = self._reported if begun is None else begun
+            flow.expect(whole)
+            self._answer(mark, t, "y")
+
+        def refused(t: int) -> None:
+            self._reported = self._reported if begun is None else ""
+            flow.bring_back(text)
+            self._answer(mark, t, "n")
+
+        self._waited = ruling.waits
+        if ruling.waits:
+            self._holding.open(ruling, whole, t, release=passed, drop=refused)
+        elif ruling.allowed:
+            flow.warn(ruling, text)
+            passed(t)
+        else:
+            flow.drop_lines()
+            flow.refuse(ruling, text, None)
+            refused(t)
+
+    def _answer(self, mark: Mark, t: int, verdict: str) -> None:
+        self._level, self._verdict = mark.level, verdict
+        self._flow.send(self._frame(mark, verdict))
         self._flow.hold(Wait(Why.ACK, t, t + ACK_LATEST))
 
     def _acknowledged(self, mark: Mark, t: int) -> None:
         """The shell has the verdict; the payload is input it read meanwhile, which comes first."""
         flow = self._flow
+        self._holding.gone(t)  # the shell has stopped waiting by itself
         if not flow.waits(Why.ACK):
             return
         flow.wait = None
-        flow.burst[:0] = unquoted(mark.payload).encode().replace(flow.setup.nonce.encode(), b"")
+        typed_ahead = unquoted(mark.payload).encode().replace(flow.setup.nonce.encode(), b"")
+        if not self._waited:
+            flow.burst[:0] = typed_ahead
+        elif self._verdict == "y":
+            self._holding.bounced(typed_ahead)
         if self._verdict == "y":
             flow.place, flow.typing = Place.RUNNING, Typing()
             flow.hold(Wait(Why.ANSWER, t, t + SETTLE_LATEST, QUIET))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 
+from broker.model.access import Rule
 from broker.model.approval import ApprovalTerms
 
 
@@ -36,8 +37,8 @@ class Candidate:
 
 
 class Word(Enum):
-    """The answer to a line. WARN: it runs, and the user is told; CONFIRM waits for the user to say it again,
-    HOLD for somebody else; DOUBT: it could not be read."""
+    """The answer to a line, the later the stricter. WARN: it runs, and the user is told; CONFIRM waits for
+    the user to say it again, HOLD for somebody else; DOUBT: it could not be read."""
 
     ALLOW = "allow"
     WARN = "warn"
@@ -58,13 +59,34 @@ class Ruling:
     """Where the rule stands: `prod.yaml:12`."""
     approval: ApprovalTerms | None = None
     """For HOLD: who decides."""
+    observed: tuple[Rule, ...] = ()
+    """Rules that fit and only observe."""
 
     @property
     def allowed(self) -> bool:
         return self.word in (Word.ALLOW, Word.WARN)
 
+    @property
+    def waits(self) -> bool:
+        """True if somebody has to say that the line shall run."""
+        return self.word in (Word.CONFIRM, Word.HOLD)
+
+
+def stricter(one: Ruling, other: Ruling) -> Ruling:
+    """The stricter of two; the first where they are alike."""
+    words = list(Word)
+    return other if words.index(other.word) > words.index(one.word) else one
+
 
 JudgeLine = Callable[[Sequence[Candidate]], Ruling]
 """Judges all readings of one line; the strictest answer of all holds. Total."""
 
+JudgeDoubt = Callable[[str], Ruling]
+"""What becomes of a line that could not be read, given why. Total."""
+
 ALLOWED = Ruling(Word.ALLOW)
+
+
+def doubted(why: str) -> Ruling:
+    """The answer to a line that could not be read where nobody says otherwise: it is not sent."""
+    return Ruling(Word.DOUBT, "", why)

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from broker.gate.lines import picture
-from broker.gate.lines.doings import Restore
 from broker.gate.lines.flow import MS, PASTE_END, QUIET, SETTLE_LATEST, Flow, Place, Wait, Why
 from broker.gate.lines.foreign import handed_over, reads_no_shell, screen_escape
+from broker.gate.lines.holding import Holding
 from broker.gate.lines.keys import Key, Kind
 from broker.gate.lines.kill import INTERRUPT, Killing, remains
 from broker.gate.lines.programs import takes_screen
-from broker.gate.lines.ruling import ALLOWED, Candidate, Ruling, Source, Word
+from broker.gate.lines.ruling import ALLOWED, Candidate, Ruling, Source, Word, stricter
 from broker.gate.lines.typing import Evidence, same
 
 KILL_LATEST = 600 * MS
-OVERLAY_TIME = 5000 * MS
 LONGEST_POISON = 4096
 INTERRUPTS = frozenset({b"\x03", b"\x1c", b"\x1a"})
+NO_ECHO = "it needs a word of approval and was typed without echo, so it cannot be shown to anybody"
+IN_PASTE = "it needs a word of approval: type or paste it on its own"
 UNCLEAR = "this line cannot be read for sure: press Ctrl-U and type it again"
 
 
 class Watching:
     """Holds each key that may run a line until the line was judged."""
 
-    def __init__(self, flow: Flow) -> None:
-        self._flow = flow
+    def __init__(self, flow: Flow, holding: Holding) -> None:
+        self._flow, self._holding = flow, holding
         self._key_at = 0
         self._killing: Killing | None = None
         self._poison = ""
@@ -31,8 +34,6 @@ class Watching:
         self._carried = ""
         """Text that an interrupt should have ended, and the prompt in front of it."""
         self._carried_at = ""
-        self.overlay_until: int | None = None
-        """When the notice over a full-screen program goes."""
 
     def key(self, key: Key, t: int) -> None:
         """A key for the program."""
@@ -85,23 +86,25 @@ class Watching:
         flow.typing.next_line()
         command = screen_escape(picture.cursor_row(flow.view.sync()).strip())
         ruling = flow.rule([Candidate(command, Source.ROWS)]) if command else ALLOWED
+        if ruling.word is Word.HOLD:
+            ruling = stricter(ruling, self._doubt("a row of the screen may be less than the line"))
         if command:
             flow.note(command, Source.ROWS, False, ruling)
-        if ruling.allowed:
+        if ruling.waits:
+            self._holding.open(
+                ruling,
+                command,
+                t,
+                release=lambda t: flow.send(key.raw),
+                drop=lambda t: flow.send(INTERRUPT),
+                unchanged=lambda: screen_escape(picture.cursor_row(flow.view.sync()).strip()) == command,
+            )
+        elif ruling.allowed:
+            flow.warn(ruling, command)
             flow.send(key.raw)
-            return
-        flow.send(INTERRUPT)
-        self._overlay(ruling, command, t)
-
-    def _overlay(self, ruling: Ruling, line: str, t: int) -> None:
-        self._flow.refuse(ruling, line, None, overlay=True)
-        self.overlay_until = t + OVERLAY_TIME
-
-    def end_overlay(self, t: int | None = None) -> None:
-        """Draw what the notice covered: at the next key, or when its time is over."""
-        if self.overlay_until is not None and (t is None or t >= self.overlay_until):
-            self.overlay_until = None
-            self._flow.out.append(Restore(picture.last_row(self._flow.view.sync())))
+        else:
+            flow.send(INTERRUPT)
+            flow.refuse(ruling, command, None, overlay=True)
 
     # ------------------------------------------------------------ judging
 
@@ -109,16 +112,46 @@ class Watching:
         flow = self._flow
         candidates = self._with_more(list(evidence.candidates))
         blank = evidence.agreed and not any(one.text.strip() for one in candidates)
-        ruling = ALLOWED if blank else flow.rule(candidates)
-        if ruling.allowed and not evidence.readable and not blank:
-            ruling = self._doubt(evidence)
+        ruling = ALLOWED if blank else self._ruled(evidence, candidates)
         if not blank:
             source = candidates[0].source if candidates else Source.ROWS
             flow.note(evidence.text, source, evidence.agreed, ruling, evidence.silent)
-        if ruling.allowed:
+        if ruling.waits:
+            self._wait(ruling, evidence, key, t)
+        elif ruling.allowed:
+            if not evidence.silent:
+                flow.warn(ruling, evidence.text)
             self._accept(evidence, key, t)
         else:
             self._kill(ruling, evidence, t)
+
+    def _ruled(self, evidence: Evidence, candidates: list[Candidate]) -> Ruling:
+        """The answer to all readings. What nobody has read for sure, nobody can approve."""
+        ruling = self._flow.rule(candidates)
+        exact = all(one.source is Source.AGREED for one in candidates)
+        more = bool(self._poison or self._carried)  # than what is shown to whoever has to say the word
+        unsure = not evidence.readable or (ruling.waits and more) or (ruling.word is Word.HOLD and not exact)
+        if unsure and ruling.word is not Word.DENY:
+            ruling = stricter(ruling, self._doubt(evidence.why))
+        if ruling.waits and (evidence.silent or self._flow.pasting):
+            why = NO_ECHO if evidence.silent else IN_PASTE
+            return replace(ruling, word=Word.DENY, reason=f"{ruling.reason}: {why}")
+        return ruling
+
+    def _wait(self, ruling: Ruling, evidence: Evidence, key: Key, t: int) -> None:
+        self._holding.open(
+            ruling,
+            evidence.text,
+            t,
+            release=lambda t: self._accept(evidence, key, t),
+            drop=lambda t: self._kill(ruling, evidence, t, told=True),
+            unchanged=lambda: self._is_still(evidence),
+        )
+
+    def _is_still(self, evidence: Evidence) -> bool:
+        """Keys and screen agree now, on what was judged."""
+        now = self._flow.typing.evidence(self._flow.view.sync())
+        return evidence.agreed and now.agreed and now.text == evidence.text
 
     def _with_more(self, candidates: list[Candidate]) -> list[Candidate]:
         """Also what could still stand in front of the line, and what in it would reach a shell."""
@@ -144,11 +177,11 @@ class Watching:
         alike = start.prompt.rstrip()[-1:] == self._carried_at.rstrip()[-1:] != ""
         return alike and not remains(self._carried, picture.around_cursor(screen))
 
-    def _doubt(self, evidence: Evidence) -> Ruling:
-        if self._flow.setup.pass_doubt:
-            self._flow.fact("gate-doubt-passed", why=evidence.why)
-            return ALLOWED
-        return Ruling(Word.DOUBT, "", UNCLEAR)
+    def _doubt(self, why: str) -> Ruling:
+        ruling = self._flow.setup.doubt(UNCLEAR)
+        if ruling.allowed:
+            self._flow.fact("gate-doubt-passed", why=why)
+        return ruling
 
     def _accept(self, evidence: Evidence, key: Key, t: int) -> None:
         flow = self._flow
@@ -169,7 +202,7 @@ class Watching:
 
     # ------------------------------------------------------------ taking a line back
 
-    def _kill(self, ruling: Ruling, evidence: Evidence, t: int) -> None:
+    def _kill(self, ruling: Ruling, evidence: Evidence, t: int, told: bool = False) -> None:
         flow, typing = self._flow, self._flow.typing
         flow.drop_lines()
         if flow.pasting:
@@ -181,7 +214,9 @@ class Watching:
         shown = [one.text for one in evidence.candidates if one.source is not Source.ROWS]
         text = max([*shown, typing.everything], key=len)
         erase = len(self._poison) + len(self._carried) + len(text)
-        self._killing = Killing(ruling, text, typing.prompt, typing.start, interrupt, erase, evidence.silent)
+        self._killing = Killing(
+            ruling, text, typing.prompt, typing.start, interrupt, erase, evidence.silent, told
+        )
         self._try(self._killing, t)
 
     def _try(self, killing: Killing, t: int) -> None:
@@ -214,8 +249,10 @@ class Watching:
         self._killing = None
         flow.typing.next_line()
         line = "" if killing.secret else killing.text
-        if self._full_screen():
-            self._overlay(killing.ruling, line, t)
+        if killing.told:
+            flow.bring_back(line)
+        elif flow.view.sync().alternate:
+            flow.refuse(killing.ruling, line, None, overlay=True)
         else:
             flow.refuse(killing.ruling, line, picture.repaint(flow.view.sync()))
 
