@@ -24,11 +24,13 @@ from broker.adapters.sqlite import SqliteStore
 from broker.adapters.vault import Vault
 from broker.config import Config, load_config, load_targets
 from broker.control.handlers import Handlers
+from broker.control.requests import RequestHandlers
 from broker.control.server import ControlServer
 from broker.gate.rules import judge_line
 from broker.model.access import Grant
 from broker.model.errors import InvalidConfig, Unavailable
 from broker.model.identity import Authenticated
+from broker.model.notification import NoticeEvent
 from broker.model.secret import Credential
 from broker.policy.engine import Engine
 from broker.policy.loader import load_policies
@@ -40,12 +42,20 @@ from broker.relay.portal import Portal
 from broker.relay.server import Front, listen
 from broker.relay.session import SessionDefaults, Sessions
 from broker.relay.verbs import Verbs
+from broker.relay.waiting import Waiting
 from broker.relay.zygote import Zygote
 from broker.services.anchors import Anchors
+from broker.services.approvals.asking import Asking
+from broker.services.approvals.board import Board
+from broker.services.approvals.facts import OfficeHours
+from broker.services.approvals.holding import HeldLines
+from broker.services.approvals.lookup import Lookup
+from broker.services.approvals.service import ApprovalService, ApprovalSettings
 from broker.services.audit import AuditTrail
 from broker.services.catalog import Catalog, Loaded
 from broker.services.keeping import Keeping
 from broker.services.login import LoginService
+from broker.services.notifying import Herald, Route
 from broker.services.recordings import RecordingService
 from broker.services.seals import Sealer
 from broker.services.sessions import SessionService
@@ -125,6 +135,8 @@ class Broker:
     _keeping: Keeping
     _zygote: Zygote
     _tasks: Tasks
+    _background: Tasks
+    """What never ends by itself."""
 
     def reload(self) -> None:
         """Read targets and policies again (SIGHUP); bad files change nothing and are logged."""
@@ -141,6 +153,7 @@ class Broker:
         self._sessions.kill_all("shutdown", "this bastion is being stopped")
         if left := await self._tasks.wait(self.config.sessions.drain):
             log.warning("stop.unfinished", tasks=left)
+        await self._background.close()
         await self._tasks.close()
         self._zygote.stop()
         await self._recordings.stop()
@@ -179,6 +192,22 @@ async def start(config: Config) -> Broker:
         if salvaged := await recordings.salvage(store):
             log.warning("sessions.interrupted", count=salvaged)
         login = LoginService(store, trail, clock)
+        tasks = Tasks()
+        undo.push_async_callback(tasks.close)
+        herald = Herald(routes(config), config.approvals.command)
+        approvals = ApprovalService(
+            store=store,
+            users=store,
+            clock=clock,
+            board=Board(),
+            tasks=tasks,
+            settings=approval_settings(config),
+            tell=herald.told,
+        )
+        if settled := await asyncio.to_thread(approvals.recover):
+            log.warning("requests.settled", count=settled)
+        asking = Asking(approvals, catalog, store, store, clock)
+        lookup = Lookup(approvals, store, store, store, clock)
         sessions = SessionService(
             targets=catalog,
             policy=catalog,
@@ -187,13 +216,14 @@ async def start(config: Config) -> Broker:
             trail=trail,
             clock=clock,
             most=config.sessions.max_sessions,
+            approvals=approvals,
+            asking=asking,
         )
         places = [anchor_place(place) for place in config.anchors.to]
         anchors = Anchors(places, config.anchors.every, store, sealer, trail)
         keeping = Keeping(sealer, anchors, recordings, config.recording.anchor)
-        handlers = Handlers(catalog, catalog, sessions, store, recordings, trail, clock)
-        tasks = Tasks()
-        undo.push_async_callback(tasks.close)
+        requests = RequestHandlers(approvals, asking, lookup, sessions, store, store, store, recordings)
+        handlers = Handlers(catalog, catalog, sessions, store, recordings, trail, clock, requests)
         zygote = Zygote(config.portal.user)
         undo.callback(zygote.stop)
         await zygote.start()
@@ -205,10 +235,20 @@ async def start(config: Config) -> Broker:
             return control.serve_child(end, who, granted)
 
         door = Door(
-            Sessions(sessions, recordings, _secrets(config, store), store, _defaults(config)),
+            Sessions(
+                sessions,
+                recordings,
+                _secrets(config, store),
+                store,
+                _defaults(config),
+                HeldLines(approvals, asking, sessions.grant_of, clock, tasks),
+            ),
             sessions,
             Portal(zygote, serve_child, config.portal.ui.value),
             Verbs(serve_child, config.portal.user),
+            asking,
+            Waiting(approvals),
+            lookup,
         )
         attached = serve_attached(door, tasks, config.accept_env)
         control = ControlServer(handlers, login, trail, attached, version("bartizan"))
@@ -227,11 +267,24 @@ async def start(config: Config) -> Broker:
         undo.callback(listening.close)
         acceptor = await _listen(config, front)
         keeping.start()
+        background = Tasks()
+        background.spawn(approvals.keep_time(), "requests-time")
         undo.pop_all()
     port = acceptor.get_port()
     log.info("ready", address=config.listen.address, port=port, control=str(config.control.socket))
     return Broker(
-        config, port, catalog, acceptor, listening, store, sessions, recordings, keeping, zygote, tasks
+        config,
+        port,
+        catalog,
+        acceptor,
+        listening,
+        store,
+        sessions,
+        recordings,
+        keeping,
+        zygote,
+        tasks,
+        background,
     )
 
 
@@ -249,6 +302,28 @@ async def serve(config_path: Path, ready: Callable[[Broker], None] = lambda brok
     ready(broker)
     await stop.wait()
     await broker.stop()
+
+
+def approval_settings(config: Config) -> ApprovalSettings:
+    """The defaults of requests, in seconds."""
+    given = config.approvals
+    return ApprovalSettings(
+        within_s=round(given.within),
+        lasts_s=round(given.lasts),
+        run_within_s=round(given.run_within),
+        first_use_s=round(given.first_use),
+        most_open=given.max_open,
+        most_per_hour=given.max_per_hour,
+        hours=OfficeHours(*given.office_hours),
+    )
+
+
+def routes(config: Config) -> list[Route]:
+    """Which notifier hears what."""
+    return [
+        Route(entry.name, frozenset(NoticeEvent(event.value) for event in entry.on), entry.default)
+        for entry in config.notifiers
+    ]
 
 
 def user_ca_fingerprints(config: Config) -> frozenset[str]:

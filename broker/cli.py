@@ -33,6 +33,12 @@ CONFIG = "/etc/bartizan/bartizan.yaml"
 VERBS = {
     "ls": ("access", "ls"),
     "open": ("access", "open_target"),
+    "request": ("requests", "request"),
+    "requests": ("requests", "requests"),
+    "approvals": ("requests", "approvals"),
+    "approve": ("requests", "approve"),
+    "deny": ("requests", "deny"),
+    "why": ("requests", "why"),
     "sessions": ("sessions", "sessions"),
     "recordings": ("sessions", "recordings"),
     "users": ("users", "users"),

@@ -66,6 +66,41 @@ CREATE TABLE secrets (
 """
 
 
+# One vote of each voter counts: the index refuses a second one that was not taken back.
+_REQUESTS = """
+CREATE TABLE requests (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, user TEXT NOT NULL, target TEXT NOT NULL,
+    account TEXT NOT NULL, channel TEXT NOT NULL, session TEXT NOT NULL, content BLOB NOT NULL,
+    reason TEXT NOT NULL, rule TEXT NOT NULL, origin TEXT NOT NULL, terms TEXT NOT NULL,
+    lasts_s INTEGER, expires_at INTEGER, setting TEXT NOT NULL, opened_at INTEGER NOT NULL,
+    state TEXT NOT NULL, settled_at INTEGER, settled_by TEXT NOT NULL, comment TEXT NOT NULL,
+    until INTEGER, use_by INTEGER, used_at INTEGER, used_session TEXT NOT NULL
+) STRICT;
+CREATE INDEX requests_state ON requests(state, number);
+CREATE INDEX requests_user ON requests(user, number);
+CREATE INDEX requests_rule ON requests(rule, target, number);
+CREATE TABLE votes (
+    request INTEGER NOT NULL REFERENCES requests(number), voter TEXT NOT NULL, at INTEGER NOT NULL,
+    approve INTEGER NOT NULL, comment TEXT NOT NULL, for_s INTEGER, withdrawn_at INTEGER
+) STRICT;
+CREATE UNIQUE INDEX votes_once ON votes(request, voter) WHERE withdrawn_at IS NULL;
+CREATE TABLE request_notes (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, request INTEGER NOT NULL REFERENCES requests(number),
+    at INTEGER NOT NULL, what TEXT NOT NULL, "by" TEXT NOT NULL, text TEXT NOT NULL
+) STRICT;
+CREATE INDEX request_notes_request ON request_notes(request, seq);
+CREATE TABLE deliveries (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, notifier TEXT NOT NULL, request TEXT NOT NULL,
+    event TEXT NOT NULL, body TEXT NOT NULL, at INTEGER NOT NULL, next_at INTEGER NOT NULL,
+    state TEXT NOT NULL, tries INTEGER NOT NULL, error TEXT NOT NULL
+) STRICT;
+CREATE INDEX deliveries_due ON deliveries(state, next_at);
+CREATE INDEX deliveries_request ON deliveries(request, number);
+CREATE INDEX audit_subject ON audit(subject, seq);
+CREATE INDEX audit_session ON audit(session, seq);
+"""
+
+
 @MIGRATIONS()
 def m0001_initial(db: Database) -> None:
     for script in (_PEOPLE, _HOSTS, _SESSIONS, _AUDIT, _SECRETS):
@@ -94,6 +129,12 @@ def m0002_ledger(db: Database) -> None:
     db.execute(_NO_UPDATE)
     for statement in _SEALS:
         db.execute(statement)
+
+
+@MIGRATIONS()
+def m0003_requests(db: Database) -> None:
+    db.execute("ALTER TABLE users ADD COLUMN person TEXT")
+    db.executescript(_REQUESTS)
 
 
 def unknown_steps(db: Database) -> list[str]:

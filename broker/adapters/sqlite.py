@@ -1,4 +1,5 @@
-"""The stores of the broker on one SQLite file: users and keys, host keys, sessions, audit, sealed secrets."""
+"""The stores of the broker on one SQLite file: users and keys, host keys, sessions, requests, audit, sealed
+secrets."""
 
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ from sqlite_utils import Database
 
 from broker.adapters.audit_table import add_seal, append_event, entry_of, event_of, head_of
 from broker.adapters.database import DatabaseFile
+from broker.adapters.request_tables import RequestTables
 from broker.adapters.sealing import SealedSecret
 from broker.model.audit import AuditEntry, AuditEvent, AuditId, LedgerHead, audit_id
 from broker.model.errors import Invalid
@@ -27,8 +29,9 @@ Row = Mapping[str, Any]
 _MAX_NUMBER = 2**63 - 1
 
 
-class SqliteStore:
-    """`UserStore`, `HostKeyStore`, `SessionStore`, `AuditStore` and `SealedSecrets`, from any thread.
+class SqliteStore(RequestTables):
+    """`UserStore`, `HostKeyStore`, `SessionStore`, `RequestStore`, `AuditStore` and `SealedSecrets`, from any
+    thread.
 
     A write is synced to disk when it returns. Every read sees what any process has committed.
     """
@@ -87,6 +90,7 @@ class SqliteStore:
             "created_at": user.created_at,
             "locked_at": user.locked_at,
             "unix_user": user.unix_user,
+            "person": user.person,
         }
 
         def refused(cause: str) -> str:
@@ -108,6 +112,9 @@ class SqliteStore:
     def set_groups(self, name: str, groups: frozenset[str]) -> None:
         text = json.dumps(sorted(groups))
         self._change("UPDATE users SET groups = ? WHERE name = ?", text, name, missing=_no_user(name))
+
+    def set_person(self, name: str, person: str | None) -> None:
+        self._change("UPDATE users SET person = ? WHERE name = ?", person, name, missing=_no_user(name))
 
     def user_by_unix(self, unix_user: str) -> User | None:
         sql = """SELECT * FROM users WHERE unix_user = ? OR (name = ? AND unix_user IS NULL)
@@ -231,6 +238,11 @@ class SqliteStore:
     def add_seal(self, make: Callable[[LedgerHead, bytes | None], bytes | None]) -> bool:
         return self._file.write(lambda db: add_seal(db, make))
 
+    def events_about(self, *, subject: str = "", session: str = "", limit: int = 500) -> list[AuditEvent]:
+        sql = """SELECT * FROM audit
+                 WHERE (? = '' OR subject = ?) AND (? = '' OR session = ?) ORDER BY seq DESC LIMIT ?"""
+        return self._rows(event_of, sql, subject, subject, session, session, max(limit, 0))
+
     # --- sealed secrets ---
 
     def sealed(self, name: str) -> SealedSecret | None:
@@ -311,6 +323,7 @@ def _user(row: Row) -> User:
         created_at=row["created_at"],
         locked_at=row["locked_at"],
         unix_user=row["unix_user"],
+        person=row["person"],
     )
 
 

@@ -73,13 +73,28 @@ def _target_json(target: TargetView) -> dict[str, object]:
 @click.argument("target")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @click.option("-r", "--reason", default="", help="Why; asked for where the policy wants one.")
+@click.option("--wait", "wait_for", metavar="DUR", default="", help="Wait for an approval, e.g. 15m.")
+@click.option("--break-glass", is_flag=True, help="Without the approval, to be reviewed; loud.")
 @click.pass_obj
-def open_target(context: Context, target: str, command: tuple[str, ...], reason: str) -> None:
+def open_target(
+    context: Context,
+    target: str,
+    command: tuple[str, ...],
+    reason: str,
+    wait_for: str,
+    break_glass: bool,
+) -> None:
     """Open a session on [ACCOUNT+]TARGET, or run one COMMAND there.
 
+    \b
     Example: bartizan open postgres+prod-db-1 -r INC-4821 -- psql -c 'select 1'
+             bartizan open --wait 15m prod-web-1 -- systemctl restart app
     """
     if reason:
         os.environ["BARTIZAN_REASON"] = reason
+    if wait_for:
+        os.environ["BARTIZAN_WAIT"] = wait_for
+    if break_glass:
+        os.environ["BARTIZAN_BREAK_GLASS"] = "yes"
     words = " ".join(("--", target, *command))
     sys.exit(attach(control_socket(context), words))

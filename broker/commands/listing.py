@@ -41,7 +41,7 @@ def show(rows: Sequence[Row], *, as_json: bool) -> None:
             click.echo("\t".join(_plain(value) for value in row.values()))
 
 
-def done(message: str, fields: Row, *, as_json: bool) -> None:
+def done(message: str, fields: Mapping[str, object], *, as_json: bool) -> None:
     """Tell that a change was made: a sentence, or one object."""
     if as_json:
         print_object(fields)

@@ -29,6 +29,7 @@ def users() -> None:
 @click.option("--admin", is_flag=True, help="May administer the broker.")
 @click.option("--agent", is_flag=True, help="A machine identity: a CI job, an AI agent, a service.")
 @click.option("--unix-user", metavar="U", help="The account of this host that stands for the user.")
+@click.option("--person", metavar="P", help="Who is behind it: of several accounts, or an agent's owner.")
 @click.option("--key", "key_file", type=KEY_FILE, help="Public key file to add at once; - is stdin.")
 @click.pass_obj
 def add(
@@ -38,6 +39,7 @@ def add(
     admin: bool,
     agent: bool,
     unix_user: str | None,
+    person: str | None,
     key_file: BinaryIO | None,
 ) -> None:
     """Add the user NAME.
@@ -51,6 +53,7 @@ def add(
         admin=admin,
         created_at=now(),
         unix_user=_unix_name(unix_user) if unix_user is not None else None,
+        person=checked_name(person, "person") if person is not None else None,
     )
     if admin and agent:
         raise Invalid("an agent cannot be an administrator", hint="leave out --admin or --agent")
@@ -59,7 +62,15 @@ def add(
 
     def work() -> None:
         detail = {"kind": user.kind.value, "groups": ",".join(sorted(groups)), "admin": admin}
-        change(store, lambda: store.add_user(user), "users.added", name, unix_user=unix_user, **detail)
+        change(
+            store,
+            lambda: store.add_user(user),
+            "users.added",
+            name,
+            unix_user=unix_user,
+            person=person,
+            **detail,
+        )
         if key is not None:
             store_key(store, key)
 
@@ -105,6 +116,24 @@ def unlock(context: AdminContext, name: str, reason: str) -> None:
     _set_lock(context, lambda: store.set_locked(name, None), "unlocked", name, reason)
 
 
+@users.command()
+@click.argument("name")
+@click.argument("person", required=False)
+@click.pass_obj
+def person(context: AdminContext, name: str, person: str | None) -> None:
+    """Say who is behind the account NAME; without PERSON: nobody but itself.
+
+    Accounts of one person count as one: he cannot approve with one what he asked for with the other.
+
+    Example: bartizan users person bob-admin bob
+    """
+    checked_name(name, "user")
+    who = checked_name(person, "person") if person else None
+    store = context.open_store()
+    change(store, lambda: store.set_person(name, who), "users.person", name, person=who)
+    done(f"{name} is {who or name}", {"name": name, "person": who}, as_json=context.json)
+
+
 def _set_lock(context: AdminContext, work: Callable[[], None], what: str, name: str, reason: str) -> None:
     checked_name(name, "user")
     checked_text(reason, "reason")
@@ -120,6 +149,7 @@ def _row(user: User, store: AdminStore) -> Row:
         "groups": sorted(user.groups),
         "keys": len(store.keys(user.name)),
         "unix_user": user.unix_user,
+        "person": user.person,
         "locked_at": moment(user.locked_at),
         "created_at": moment(user.created_at),
     }

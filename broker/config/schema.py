@@ -9,6 +9,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, StrictInt, model_validator
 
+from broker.config.approvals import Approvals, Notifiers
 from broker.config.units import (
     Count,
     Duration,
@@ -208,6 +209,8 @@ class Config(Section):
     signing: Signing = Field(default={}, validate_default=True)
     anchors: Anchors = Anchors()
     portal: Portal = Portal()
+    approvals: Approvals = Approvals()
+    notifiers: Notifiers = ()
     accept_env: tuple[EnvPattern, ...] = ("LANG", "LC_*", "NO_COLOR", "COLORTERM", "BARTIZAN_*")
     log: Log = Log()
 

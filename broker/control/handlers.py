@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from broker.control.requests import RequestHandlers
 from broker.control.views import account_view, matches, session_view, target_view, verified_view
 from broker.model import exits
 from broker.model.access import AccessRequest, Decision, Grant
@@ -17,9 +18,11 @@ from broker.model.ids import SessionId, is_session_id
 from broker.model.session import SessionRow
 from broker.model.target import Channel, Target
 from broker.ports import Clock, PolicyEngine, SessionStore, TargetDirectory
+from broker.services.approvals.asking import Need
 from broker.services.audit import AuditTrail
 from broker.services.recordings import RecordingService
 from broker.services.sessions import Refusal, SessionService, Wish
+from broker.wire.approvals import OpenRequest, RequestDetail
 from broker.wire.messages import (
     Ask,
     Body,
@@ -77,6 +80,7 @@ class Handlers:
     recordings: RecordingService
     trail: AuditTrail
     clock: Clock
+    requests: RequestHandlers
 
     async def answer(self, asker: Asker, ask: Ask) -> Body:
         """Raises BartizanError for an answer that is a failure."""
@@ -95,6 +99,10 @@ class Handlers:
                 return await self._open_target(asker, ask)
             case KillSession(id, reason):
                 return await self._kill(asker, id, reason)
+            case OpenRequest(id):
+                return await self._open_request(asker, id)
+            case _:
+                return await self.requests.answer(asker.who, ask)
 
     # ------------------------------------------------------------ targets
 
@@ -183,13 +191,22 @@ class Handlers:
 
     # ------------------------------------------------------------ opening
 
-    async def _open_target(self, asker: Asker, ask: OpenTarget) -> Opening:
+    async def _open_target(self, asker: Asker, ask: OpenTarget) -> Opening | RequestDetail:
         if asker.granted is None:
             raise AskRefused("E-USAGE", "this connection opens no sessions", exits.USAGE)
         wish = Wish(ask.target, ask.account or None, Channel.SHELL, ask.reason[:1000])
         granted = await self.sessions.authorize(asker.who, wish)
         if isinstance(granted, Refusal):
             raise AskRefused(granted.code, granted.message, granted.exit_status, granted.hint)
+        if isinstance(granted, Need):
+            return await self.requests.ask_for(asker.who, granted)
+        asker.granted(granted)
+        return Opening(granted.target.name, granted.account)
+
+    async def _open_request(self, asker: Asker, id: str) -> Opening:
+        if asker.granted is None:
+            raise AskRefused("E-USAGE", "this connection opens no sessions", exits.USAGE)
+        granted = await self.requests.open_request(asker.who, id)
         asker.granted(granted)
         return Opening(granted.target.name, granted.account)
 

@@ -5,17 +5,32 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from broker.wire.approvals import (
+    AskApproval,
+    CancelRequest,
+    DecideRequest,
+    ExplainDecision,
+    ListRequests,
+    NotifyRequest,
+    OpenRequest,
+    SayRequest,
+    ShowRequest,
+    ShowTerms,
+    Subscribe,
+    WaitRequest,
+    WithdrawRequest,
+)
 from broker.wire.messages import (
     Attach,
     KillSession,
     ListRecordings,
     ListSessions,
     ListTargets,
-    Message,
     OpenTarget,
     ReadRecording,
     VerifyRecording,
 )
+from broker.wire.tagged import Message
 
 
 class Role(StrEnum):
@@ -29,14 +44,37 @@ class Role(StrEnum):
 
 
 _READ: frozenset[type[Message]] = frozenset(
-    {ListTargets, ListSessions, ListRecordings, ReadRecording, VerifyRecording}
+    {
+        ListTargets,
+        ListSessions,
+        ListRecordings,
+        ReadRecording,
+        VerifyRecording,
+        ListRequests,
+        ShowRequest,
+        ExplainDecision,
+    }
 )
+_TAKE_PART: frozenset[type[Message]] = frozenset(
+    {
+        ShowTerms,
+        AskApproval,
+        DecideRequest,
+        CancelRequest,
+        WithdrawRequest,
+        SayRequest,
+        NotifyRequest,
+        WaitRequest,
+        Subscribe,
+    }
+)
+"""What a user may do about requests; which ones, `services.approvals` decides. Root is no user."""
 
 PERMITS: dict[Role, frozenset[type[Message]]] = {
-    Role.PICKER: _READ | {OpenTarget},
-    Role.VERB: _READ,
-    Role.PEER: _READ | {Attach},
-    Role.ROOT: _READ | {KillSession},
+    Role.PICKER: _READ | _TAKE_PART | {OpenTarget, OpenRequest},
+    Role.VERB: _READ | _TAKE_PART,
+    Role.PEER: _READ | _TAKE_PART | {Attach},
+    Role.ROOT: _READ | {KillSession, WithdrawRequest},
 }
 ADMIN_ONLY: frozenset[type[Message]] = frozenset({KillSession})
 """Besides the role, these need a user who is an admin, or root itself."""

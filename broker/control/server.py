@@ -24,8 +24,10 @@ from broker.model.identity import Authenticated
 from broker.services.audit import AuditTrail
 from broker.services.login import LoginService
 from broker.services.tasks import Tasks
+from broker.wire.approvals import Subscribe
 from broker.wire.codec import READ_SIZE, Decoder, WireError, encode
-from broker.wire.messages import VERSION, Attach, Failure, FromClient, Hello, Message, Reply, Request, Welcome
+from broker.wire.messages import VERSION, Attach, Failure, FromClient, Hello, Reply, Request, Welcome
+from broker.wire.tagged import Message
 
 log = structlog.get_logger()
 
@@ -118,6 +120,8 @@ class _Connection:
         self._asker = asker
         self._decoder = Decoder.from_client()
         self._slots = asyncio.Semaphore(MAX_IN_FLIGHT)
+        self._pushing = Tasks()
+        self._unsubscribe: Callable[[], None] | None = None
 
     async def run(self) -> None:
         async with asyncio.timeout(HELLO_TIMEOUT):
@@ -136,6 +140,9 @@ class _Connection:
                     await self._take(asker, message, answers)
                 rest = await self._receive()
         finally:
+            if self._unsubscribe is not None:
+                self._unsubscribe()
+            await self._pushing.close()
             await answers.close()
 
     async def _receive(self) -> list[FromClient]:
@@ -209,6 +216,8 @@ class _Connection:
 
     async def _answer(self, asker: Asker, request: Request) -> None:
         try:
+            if isinstance(request.ask, Subscribe):
+                self._subscribe(asker)
             body = await self._server.handlers.answer(asker, request.ask)
             await self._send(Reply(request.id, body))
         except BartizanError as exc:
@@ -222,6 +231,17 @@ class _Connection:
             )
         finally:
             self._slots.release()
+
+    def _subscribe(self, asker: Asker) -> None:
+        """From now on changes are pushed, once however often it is asked for."""
+        if self._unsubscribe is None:
+            stop, push = self._server.handlers.requests.subscribe(asker.who, self._send)
+            self._unsubscribe = stop
+            self._pushing.spawn(self._push(push), "control-push")
+
+    async def _push(self, run: Callable[[], Awaitable[None]]) -> None:
+        with contextlib.suppress(OSError):  # the peer left
+            await run()
 
     async def _attach(self, asker: Asker, attach: Attach, rest: list[FromClient]) -> None:
         if not permitted(self._role, asker.admin, Attach):

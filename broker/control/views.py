@@ -8,7 +8,7 @@ from broker.model.target import Target
 from broker.wire.messages import AccountView, SessionView, TargetView, Verified
 from recorder import verify
 
-_STATE = {
+STATE = {
     Verdict.ALLOW: "OK",
     Verdict.NEED_REASON: "REASON",
     Verdict.NEED_APPROVAL: "WAIT",
@@ -19,7 +19,7 @@ _STATE = {
 def account_view(name: str, decision: Decision) -> AccountView:
     """`why` only where something stands in the way: that it is granted, the rule says already."""
     why = "" if decision.allowed else decision.reason
-    return AccountView(name, _STATE[decision.verdict], why, decision.rule.name, decision.rule.origin)
+    return AccountView(name, STATE[decision.verdict], why, decision.rule.name, decision.rule.origin)
 
 
 def target_view(target: Target, accounts: list[AccountView], last_at: int | None, live: int) -> TargetView:

@@ -93,3 +93,7 @@ class Grant:
     decision: Decision
     reason: str = ""
     command: bytes | None = None
+    approval: str = ""
+    """Id of the request that it rests on; it is used when the session is opened."""
+    review: ApprovalTerms | None = None
+    """Break-glass: who looks at it afterwards."""

@@ -55,6 +55,14 @@ class User:
     locked_at: int | None = None
     unix_user: str | None = None
     """The account of the bastion that stands for this user on the control socket; None: the same name."""
+    person: str | None = None
+    """Who is behind this account, where one person has several, and the owner of an agent; None: its own
+    name. Nobody decides what he asked for himself, under whatever name."""
+
+    @property
+    def human(self) -> str:
+        """The person that counts: two accounts with the same one are the same."""
+        return self.person or self.name
 
     def principal(self) -> Principal:
         return Principal(self.name, self.kind, self.groups, self.admin)

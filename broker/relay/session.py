@@ -256,7 +256,7 @@ def _command(grant: Grant) -> bytes | None:
 
 
 def _goes_to_target(name: str) -> bool:
-    return name.startswith(ENV_TO_TARGET) and name != "LC_BARTIZAN_REASON"
+    return name.startswith(ENV_TO_TARGET) and not name.startswith("LC_BARTIZAN_")
 
 
 def _end(close: Close) -> dict[str, str | int | None]:

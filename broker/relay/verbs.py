@@ -20,7 +20,15 @@ from broker.relay.portal import ServeControl
 from broker.relay.session import tell
 
 LONGEST = 60.0
-SUBVERBS = {"sessions": frozenset({"ls", "kill"}), "recordings": frozenset({"ls", "cat", "verify"})}
+LONGEST_WAITING = 3700.0
+"""Of a verb that waits for a decision."""
+WAITING = ("request", "requests")
+SUBVERBS = {
+    "sessions": frozenset({"ls", "kill"}),
+    "recordings": frozenset({"ls", "cat", "verify"}),
+    "requests": frozenset({"ls", "show", "wait", "cancel", "withdraw", "say", "notify"}),
+    "approvals": frozenset({"ls"}),
+}
 """What of a group of verbs only asks the control socket. The rest would read files of the bastion."""
 CONTROL_FD = "BARTIZAN_CONTROL_FD"
 RUN_AS = "BARTIZAN_RUN_AS"
@@ -49,7 +57,7 @@ class Verbs:
         with contextlib.closing(theirs):
             child = await self._start(words, client, theirs)
         try:
-            async with asyncio.timeout(LONGEST):
+            async with asyncio.timeout(LONGEST_WAITING if words[0] in WAITING else LONGEST):
                 await asyncio.gather(
                     _pass(child.stdout, client, stderr=False), _pass(child.stderr, client, stderr=True)
                 )

@@ -14,7 +14,12 @@ from broker.gate.shell import channel_of
 from broker.model.ids import is_session_id
 from broker.model.target import Channel
 
-VERBS_OVER_SSH = frozenset({"ls", "sessions", "recordings", "help", "version"})
+VERBS_OVER_SSH = frozenset(
+    {
+        "ls", "sessions", "recordings", "help", "version", "request", "requests", "approvals", "approve",
+        "deny", "why",
+    }
+)  # fmt: skip
 """Verbs that a login may call as `ssh bastion VERB`: those that speak only to the control socket."""
 
 
@@ -57,13 +62,20 @@ class ToReplay:
 
 
 @dataclass(frozen=True, slots=True)
+class ToResume:
+    """What a request was for, to be opened once it is approved: `requests resume ID`."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Nowhere:
     """What was asked is no target's name and no verb."""
 
     word: str
 
 
-Route = ToTarget | ToPicker | ToReplay | ToVerb | Nowhere
+Route = ToTarget | ToPicker | ToReplay | ToResume | ToVerb | Nowhere
 
 
 def named_user(login: str, is_user: Callable[[str], bool]) -> str | None:
@@ -98,6 +110,8 @@ def _from_command(command: bytes, is_target: Callable[[str], bool]) -> Route:
     first, _, _ = text.partition(" ")
     if first in VERBS_OVER_SSH:
         words = text.split()
+        if words[:2] == ["requests", "resume"] and len(words) == 3 and not words[2].startswith("-"):
+            return ToResume(words[2])
         is_play = words[:2] == ["recordings", "play"] and len(words) == 3 and is_session_id(words[2])
         return ToReplay(words[2]) if is_play else ToVerb(text)
     forced = first == "--"

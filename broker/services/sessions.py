@@ -8,13 +8,19 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from broker.model import exits
-from broker.model.access import AccessRequest, Decision, Grant, Verdict
+from broker.model.access import AccessRequest, Decision, Grant, Limits, Verdict
 from broker.model.command import Answer, CommandLine, Judgement
+from broker.model.errors import BartizanError
 from broker.model.identity import Authenticated
-from broker.model.ids import SessionId, session_id
+from broker.model.ids import RequestId, SessionId, session_id
+from broker.model.requests import ApprovalRequest, RequestKind
 from broker.model.session import LineReport, SessionRow, SessionState
 from broker.model.target import Channel
 from broker.ports import Clock, PolicyEngine, SessionStore, TargetDirectory, UserStore
+from broker.services.approvals.asking import Asking, Need, covers
+from broker.services.approvals.board import Change
+from broker.services.approvals.refusing import usage
+from broker.services.approvals.service import ApprovalService
 from broker.services.audit import AuditTrail, Remarks
 
 
@@ -37,6 +43,8 @@ class Wish:
     channel: Channel
     reason: str = ""
     command: bytes | None = None
+    break_glass: bool = False
+    """Go past the approval where the policy lets this user, to be reviewed afterwards."""
 
 
 class Live(Protocol):
@@ -65,6 +73,8 @@ class SessionService:
         trail: AuditTrail,
         clock: Clock,
         most: int,
+        approvals: ApprovalService,
+        asking: Asking,
     ) -> None:
         self._targets = targets
         self._policy = policy
@@ -75,6 +85,13 @@ class SessionService:
         self._most = most
         self._live: dict[SessionId, Live] = {}
         self._closed_for: str = ""
+        self._approvals = approvals
+        self._asking = asking
+        self._grants: dict[SessionId, Grant] = {}
+        """Of sessions from their opening to their end."""
+        self._revoked: dict[SessionId, tuple[str, str]] = {}
+        """Sessions that are not registered yet and must not live: by whom, and why."""
+        approvals.board.listen(self._grant_changed)
 
     # ------------------------------------------------------------ authorization
 
@@ -100,8 +117,9 @@ class SessionService:
         )
         return refused
 
-    async def authorize(self, who: Authenticated, wish: Wish) -> Grant | Refusal:
-        """Decide, and note the decision before anything comes of it.
+    async def authorize(self, who: Authenticated, wish: Wish) -> Grant | Refusal | Need:
+        """Decide, and note the decision before anything comes of it. `Need`: somebody has to agree first, and
+        nothing that is in force covers exactly this.
 
         Raises:
             Unavailable: the decision cannot be audited.
@@ -109,13 +127,21 @@ class SessionService:
         outcome = self._decide(who, wish)
         if isinstance(outcome, Grant):
             code, reason, rule = "session.granted", outcome.decision.reason, outcome.decision.rule
-            said = _said(outcome.decision)
+            under = {"approval": outcome.approval} if outcome.approval else {}
+            code = "session.break-glass" if outcome.review is not None else code
+            said = _said(outcome.decision) | under
             await self._note(who, wish, code, reason=reason, rule=rule.name, origin=rule.origin, **said)
+        elif isinstance(outcome, Need):
+            decision = outcome.decision
+            await self._note(
+                who, wish, "session.needs-approval", reason=decision.reason, rule=decision.rule.name
+            )
         else:
             await self._note(who, wish, "session.refused", reason=outcome.message, error=outcome.code)
         return outcome
 
-    def _decide(self, who: Authenticated, wish: Wish) -> Grant | Refusal:
+    def consider(self, who: Authenticated, wish: Wish) -> Refusal | Need:
+        """What the policy says to it now; nothing is noted, and nothing granted."""
         user = self._users.user(who.principal.name)
         if user is None or user.locked_at is not None:
             return Refusal("E-DENIED", "this user is locked", exits.DENIED)
@@ -127,16 +153,53 @@ class SessionService:
         if target is None:
             return unknown(wish.target)
         account = wish.account or target.accounts[0]
+        now = replace(who, principal=user.principal())
         request = AccessRequest(
-            user.principal(), target, account, wish.channel, self._clock.now(), wish.reason, wish.command
+            now.principal, target, account, wish.channel, self._clock.now(), wish.reason, wish.command
         )
         decision = self._policy.decide(request)
         if not decision.visible:
             return unknown(wish.target)
+        return Need(now, target, account, wish.channel, wish.reason, wish.command, decision)
+
+    def _decide(self, who: Authenticated, wish: Wish) -> Grant | Refusal | Need:
+        found = self.consider(who, wish)
+        if isinstance(found, Refusal):
+            return found
+        decision, approval, review = found.decision, "", None
+        if decision.verdict is Verdict.NEED_APPROVAL:
+            if (granted := self._granted(found)) is not None:
+                approval, decision = granted.id, self._under(decision, granted)
+            elif wish.break_glass and decision.break_glass is not None:
+                review, decision = decision.break_glass, _past(decision)
+                if (lacking := review.lacks(wish.reason)) is not None:
+                    return Refusal("E-REASON", f"break-glass asks for {lacking}", exits.USAGE, "-r REASON")
+            else:
+                return found
         if not decision.allowed:
             return refusal(decision)
-        principal = replace(who, principal=user.principal())
-        return Grant(principal, target, account, wish.channel, decision, wish.reason, wish.command)
+        return Grant(
+            found.who, found.target, found.account, found.channel, decision, found.reason, found.command,
+            approval, review,
+        )  # fmt: skip
+
+    def _granted(self, need: Need) -> ApprovalRequest | None:
+        """A grant in force that is for exactly this."""
+        in_force = self._approvals.in_force(need.who.principal.name, need.target.name)
+        return next((request for request in in_force if covers(request, need)), None)
+
+    def standing(self, need: Need) -> ApprovalRequest | None:
+        """The request for exactly this that is in force, or else pending."""
+        if need.decision.approval is None:
+            return None
+        matter = self._asking.matter(need, RequestKind.SESSION)
+        return self._granted(need) or self._approvals.waiting(matter)
+
+    def _under(self, decision: Decision, approval: ApprovalRequest) -> Decision:
+        """The decision with an approval that covers it: the session ends with the grant."""
+        text = f"{decision.reason}: approved by {approval.settled_by} ({approval.id})"
+        allowed = replace(decision, verdict=Verdict.ALLOW, reason=text)
+        return replace(allowed, limits=_shorter(decision.limits, self._approvals.remaining_s(approval)))
 
     def line_judge(self, grant: Grant) -> Callable[[bytes | CommandLine], Judgement | None]:
         """Judges lines typed in a granted session, by the policies in force when each is typed. The hours of
@@ -196,16 +259,50 @@ class SessionService:
             size=0,
         )
         id = await asyncio.to_thread(self._store.open_session, row)
-        await self._trail.note("session.opened", row.user, f"{row.account}+{row.target}", id)
-        return replace(row, id=id)
+        row = replace(row, id=id)
+        self._grants[id] = grant
+        try:
+            if grant.approval:
+                await self._approvals.use(RequestId(grant.approval), id)
+            if grant.review is not None:
+                await self._asking.ask_review(row, grant, grant.review)
+            await self._trail.note("session.opened", row.user, f"{row.account}+{row.target}", id)
+        except BartizanError as exc:
+            await self.ended(row, status=exc.exit_status, reason="refused", size=0, error=exc.message)
+            raise
+        return row
 
     def register(self, live: Live) -> None:
         """From now on the session is listed and can be killed."""
         self._live[live.row.id] = live
+        if (revoked := self._revoked.pop(live.row.id, None)) is not None:
+            live.kill("revoked", *revoked)
+
+    def grant_of(self, id: SessionId) -> Grant | None:
+        """What a session that is not over was opened with."""
+        return self._grants.get(id)
+
+    def _grant_changed(self, change: Change) -> None:
+        """What rests on a grant ends with it, at once (lesson 17)."""
+        if change.what not in ("withdrawn", "ended"):
+            return
+        request = change.request
+        text = f"the approval {request.id} it rested on was taken back by {change.by}"
+        if change.what == "ended":
+            text = f"the approval {request.id} it rested on is over"
+        for id, grant in list(self._grants.items()):
+            if grant.approval != request.id:
+                continue
+            if (live := self._live.get(id)) is not None:
+                live.kill("revoked", change.by, text)
+            else:
+                self._revoked[id] = (change.by, text)
 
     async def ended(self, row: SessionRow, *, status: int, reason: str, size: int, error: str = "") -> None:
         """The session is over and its recording closed. `error`: why it could not be opened or kept."""
         self._live.pop(row.id, None)
+        self._revoked.pop(row.id, None)
+        grant = self._grants.pop(row.id, None)
         await asyncio.to_thread(
             self._store.close_session,
             row.id,
@@ -220,6 +317,9 @@ class SessionService:
         await self._trail.note(
             "session.ended", row.user, subject, row.id, status=status, reason=reason, **why
         )
+        if grant is not None and grant.approval:
+            text = f"{row.id} ended ({reason}), exit {status}"
+            await self._approvals.ran(RequestId(grant.approval), row.id, text)
 
     def remarks(self, row: SessionRow, failed: Callable[[str], None]) -> Remarks:
         """Notes in the audit what happens in a live session."""
@@ -263,6 +363,27 @@ def _said(decision: Decision) -> dict[str, str]:
     if said.observed:
         found["observed"] = " ".join(rule.name for rule in said.observed)
     return found
+
+
+def _past(decision: Decision) -> Decision:
+    """Break-glass: as if it had been approved."""
+    lasts_s = decision.break_glass.lasts_s if decision.break_glass is not None else None
+    text = f"break-glass: {decision.reason}, and it was not waited for"
+    return replace(decision, verdict=Verdict.ALLOW, reason=text, limits=_shorter(decision.limits, lasts_s))
+
+
+def _shorter(limits: Limits, most_s: int | None) -> Limits:
+    known = [bound for bound in (limits.max_s, most_s) if bound is not None]
+    return replace(limits, max_s=min(known, default=None))
+
+
+def resumed(request: ApprovalRequest) -> Wish:
+    """What a request for a session was for. Raises RequestRefused where it was for something else."""
+    matter = request.matter
+    if matter.kind not in (RequestKind.SESSION, RequestKind.WINDOW) or matter.channel == "":
+        raise usage(f"{request.id} opens no session: it is for a {matter.kind.value}")
+    command = matter.content or None
+    return Wish(matter.target, matter.account, Channel(matter.channel), matter.reason, command)
 
 
 def unknown(name: str) -> Refusal:

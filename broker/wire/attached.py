@@ -25,13 +25,13 @@ from broker.wire.messages import (
     Hello,
     Input,
     InputEnd,
-    Message,
     Output,
     Welcome,
     WindowSize,
 )
+from broker.wire.tagged import Message
 
-PASSED_ENV = ("LANG", "LANGUAGE", "LC_", "NO_COLOR", "COLORTERM", "BARTIZAN_REASON", "BARTIZAN_UI")
+PASSED_ENV = ("LANG", "LANGUAGE", "LC_", "NO_COLOR", "COLORTERM", "BARTIZAN_")
 UNREACHABLE = 69
 BROKEN_PIPE = 128 + signal.SIGPIPE
 SANE = b"\x1b[?1049l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[?25h\x1b[0m\r\n"

@@ -16,11 +16,11 @@ from broker.wire.messages import (
     Failure,
     FromBroker,
     Hello,
-    Message,
     Reply,
     Request,
     Welcome,
 )
+from broker.wire.tagged import Message
 
 
 class AskFailed(Exception):

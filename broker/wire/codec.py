@@ -8,7 +8,8 @@ from typing import Any, Generic, TypeVar
 import msgpack
 import msgspec
 
-from broker.wire.messages import FromBroker, FromClient, Message
+from broker.wire.messages import FromBroker, FromClient
+from broker.wire.tagged import Message
 
 MAX_FRAME = 1 << 20
 MAX_ANSWER = 16 << 20

@@ -2,7 +2,8 @@
 
 A connection starts with `Hello` → `Welcome`. Then either side of two lives:
 
-* asking: `Request(id, ask)` → `Reply(id, body)` or `Failure(id, …)`, any number in flight;
+* asking: `Request(id, ask)` → `Reply(id, body)` or `Failure(id, …)`, any number in flight; after a
+  `Subscribe` the broker pushes `RequestChanged` in between;
 * attached: one `Attach` turns the connection into a terminal or a pipe, carrying `Input`, `WindowSize`,
   `InputEnd` one way and `Output`, `Exit` the other, until `Exit`.
 
@@ -11,13 +12,12 @@ Times are microseconds since the epoch. Unknown fields are ignored, an unknown m
 
 from __future__ import annotations
 
-from msgspec import Struct
+from msgspec import Struct, field
+
+from broker.wire.approvals import ApprovalAsk, ApprovalBody, RequestChanged
+from broker.wire.tagged import Message
 
 VERSION = 1
-
-
-class Message(Struct, frozen=True, tag_field="type"):
-    """Base of everything that travels; the class's tag names it on the wire."""
 
 
 # ---------------------------------------------------------------- opening
@@ -75,7 +75,8 @@ class VerifyRecording(Message, frozen=True, tag="verify-recording"):
 
 
 class OpenTarget(Message, frozen=True, tag="open-target"):
-    """Only from a portal: authorize, and open as soon as the picker has left the terminal. → `Opening`"""
+    """Only from a portal: authorize, and open as soon as the picker has left the terminal. → `Opening`, or
+    `RequestDetail` where somebody has to agree first (then `OpenRequest`)."""
 
     target: str
     account: str = ""
@@ -89,7 +90,16 @@ class KillSession(Message, frozen=True, tag="kill-session"):
     reason: str
 
 
-Ask = ListTargets | ListSessions | ListRecordings | ReadRecording | VerifyRecording | OpenTarget | KillSession
+Ask = (
+    ListTargets
+    | ListSessions
+    | ListRecordings
+    | ReadRecording
+    | VerifyRecording
+    | OpenTarget
+    | KillSession
+    | ApprovalAsk
+)
 
 
 # ---------------------------------------------------------------- views
@@ -191,7 +201,7 @@ class Done(Message, frozen=True, tag="done"):
     message: str = ""
 
 
-Body = Targets | Sessions | Chunk | Verified | Opening | Done
+Body = Targets | Sessions | Chunk | Verified | Opening | Done | ApprovalBody
 
 
 # ---------------------------------------------------------------- envelopes
@@ -230,7 +240,7 @@ class Attach(Message, frozen=True, tag="attach"):
     term: str = ""
     cols: int = 0
     rows: int = 0
-    env: dict[str, str] = {}
+    env: dict[str, str] = field(default_factory=dict)
 
 
 class Input(Message, frozen=True, tag="input"):
@@ -256,4 +266,4 @@ class Exit(Message, frozen=True, tag="exit"):
 
 
 FromClient = Hello | Request | Attach | Input | InputEnd | WindowSize
-FromBroker = Welcome | Reply | Failure | Output | Exit
+FromBroker = Welcome | Reply | Failure | Output | Exit | RequestChanged

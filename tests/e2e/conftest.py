@@ -59,3 +59,19 @@ def running(
         yield made.start()
     finally:
         made.broker.dispose()
+
+
+@pytest.fixture(scope="module")
+def module_bastion(
+    world: Path, sshd: Sshd, user_key: KeyPair, target_key: KeyPair, request: pytest.FixtureRequest
+) -> Iterator[Callable[..., Bastion]]:
+    """As `make_bastion`, for all tests of a module."""
+    with ExitStack() as ending:
+
+        def make(name: str = "m", **config: Any) -> Bastion:
+            place = world / f"{name}{len(request.module.__name__)}"
+            broker = Broker(place, config={**ROOMY, **config})
+            ending.callback(broker.dispose)
+            return Bastion(broker, sshd, user_key, target_key)
+
+        yield make

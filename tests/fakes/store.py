@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TypeVar
 
 from broker.adapters.sealing import SealedSecret
@@ -13,7 +14,10 @@ from broker.model.audit import AuditEntry, AuditEvent, AuditId, LedgerHead, leaf
 from broker.model.errors import Invalid, Unavailable
 from broker.model.identity import PublicKey, User
 from broker.model.ids import SessionId, session_id
+from broker.model.notification import Delivery
+from broker.model.requests import ApprovalRequest, Note, Vote
 from broker.model.session import SessionRow, SessionState
+from tests.fakes.requests import FakeRequests
 
 T = TypeVar("T")
 
@@ -28,13 +32,25 @@ class _Tables:
     seals: list[bytes] = field(default_factory=list)
     secrets: dict[str, SealedSecret] = field(default_factory=dict)
     master_keys: dict[str, int] = field(default_factory=dict)
+    requests: dict[str, ApprovalRequest] = field(default_factory=dict)
+    votes: dict[str, list[Vote]] = field(default_factory=dict)
+    notes: dict[str, list[Note]] = field(default_factory=dict)
+    deliveries: dict[int, Delivery] = field(default_factory=dict)
+
+    def copied(self) -> _Tables:
+        """As deep as what may change: rows themselves do not."""
+        tables = {item.name: copy.copy(getattr(self, item.name)) for item in fields(self)}
+        for name in ("pinned", "votes", "notes"):
+            tables[name] = {key: copy.copy(value) for key, value in tables[name].items()}
+        return _Tables(**tables)
 
 
-class FakeStore:
+class FakeStore(FakeRequests):
     """Every store port. `fail_with`, once set, is raised by each write (a full disk, a lost store)."""
 
     def __init__(self) -> None:
         self._now = _Tables()
+        self._lock = threading.RLock()
         self._sequence = 0
         self.fail_with: Unavailable | None = None
 
@@ -42,12 +58,12 @@ class FakeStore:
         self.fail_with = Unavailable("the store is closed")
 
     def together(self, work: Callable[[], T]) -> T:
-        with self._undone_if_it_raises():
+        with self._lock, self._undone_if_it_raises():
             return work()
 
     @contextmanager
     def _undone_if_it_raises(self) -> Iterator[None]:
-        before = copy.deepcopy(self._now)
+        before = self._now.copied()
         try:
             yield
         except BaseException:
@@ -83,6 +99,9 @@ class FakeStore:
 
     def set_groups(self, name: str, groups: frozenset[str]) -> None:
         self._now.users[name] = replace(self._known_user(name), groups=groups)
+
+    def set_person(self, name: str, person: str | None) -> None:
+        self._now.users[name] = replace(self._known_user(name), person=person)
 
     def user_by_unix(self, unix_user: str) -> User | None:
         for user in self._now.users.values():
@@ -196,6 +215,10 @@ class FakeStore:
         if line is not None:
             self._writable().seals.append(line)
         return line is not None
+
+    def events_about(self, *, subject: str = "", session: str = "", limit: int = 500) -> list[AuditEvent]:
+        about = [e for e in self.events(limit=1_000_000) if subject in ("", e.subject)]
+        return [event for event in about if session in ("", event.session)][:limit]
 
     # --- sealed secrets ---
 

@@ -5,17 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 
 from broker.control.handlers import Asker, Handlers
+from broker.control.requests import RequestHandlers
 from broker.model.audit import AuditEvent
 from broker.model.errors import Unavailable
 from broker.model.identity import Authenticated, Kind
 from broker.model.session import SessionRow, SessionState
 from broker.model.target import CredentialKind, CredentialRef, Target
 from broker.policy.engine import Engine
+from broker.services.approvals.asking import Asking
+from broker.services.approvals.board import Board
+from broker.services.approvals.lookup import Lookup
+from broker.services.approvals.service import ApprovalService
 from broker.services.audit import AuditTrail
 from broker.services.catalog import Catalog, Loaded
 from broker.services.login import LoginService
 from broker.services.recordings import RecordingService
 from broker.services.sessions import SessionService
+from broker.services.tasks import Tasks
 from tests.fakes.store import FakeStore
 from tests.signer import SIGNER
 from tests.unit.policies import engine, policy
@@ -69,6 +75,12 @@ class Services:
         self.catalog = Catalog(lambda: Loaded(targets, self.policy))
         self.trail = AuditTrail(self.store, self.clock)
         self.login = LoginService(self.store, self.trail, self.clock)
+        self.tasks = Tasks()
+        self.approvals = ApprovalService(
+            store=self.store, users=self.store, clock=self.clock, board=Board(), tasks=self.tasks
+        )
+        self.asking = Asking(self.approvals, self.catalog, self.store, self.store, self.clock)
+        self.lookup = Lookup(self.approvals, self.store, self.store, self.store, self.clock)
         self.sessions = SessionService(
             targets=self.catalog,
             policy=self.catalog,
@@ -77,6 +89,8 @@ class Services:
             trail=self.trail,
             clock=self.clock,
             most=most,
+            approvals=self.approvals,
+            asking=self.asking,
         )
         self.recordings = RecordingService(
             folder / "recordings", self.clock, None, signer=SIGNER, trail=self.trail, audit=self.store
@@ -89,6 +103,16 @@ class Services:
             self.recordings,
             self.trail,
             self.clock,
+            RequestHandlers(
+                self.approvals,
+                self.asking,
+                self.lookup,
+                self.sessions,
+                self.store,
+                self.store,
+                self.store,
+                self.recordings,
+            ),
         )
 
     def reload(self, policy: Engine) -> None:

@@ -9,18 +9,21 @@ from typing import get_args
 import pytest
 
 from broker.control.permits import ADMIN_ONLY, PERMITS, Role, permitted
+from broker.wire import approvals
 from broker.wire import messages as wire
 from broker.wire.codec import MAX_ANSWER, MAX_FRAME
-from broker.wire.messages import Ask, Attach, FromBroker, FromClient, KillSession, Message, OpenTarget
+from broker.wire.messages import Ask, Attach, FromBroker, FromClient, KillSession, OpenTarget
+from broker.wire.tagged import Message
 
 PAGE = (Path(__file__).parents[2] / "docs" / "control-protocol.md").read_text()
 
 ASKS: frozenset[type[Message]] = frozenset(get_args(Ask))
 CLIENT: frozenset[type[Message]] = frozenset(get_args(FromClient)) | ASKS
+NAMED = {**vars(wire), **vars(approvals)}
 EVERY: list[type[Message]] = sorted(
     (
         kind
-        for kind in vars(wire).values()
+        for kind in NAMED.values()
         if isinstance(kind, type) and issubclass(kind, Message) and kind is not Message
     ),
     key=lambda kind: kind.__name__,
@@ -35,20 +38,39 @@ def may(admin: bool, role: Role) -> set[str]:
     return {tag(kind) for kind in EVERY if permitted(role, admin, kind)}
 
 
-READ = {"list-targets", "list-sessions", "list-recordings", "read-recording"}
+READ = {
+    "list-targets",
+    "list-sessions",
+    "list-recordings",
+    "read-recording",
+    "list-requests",
+    "show-request",
+    "explain-decision",
+}
+PART = {
+    "show-terms",
+    "ask-approval",
+    "decide-request",
+    "cancel-request",
+    "withdraw-request",
+    "say-request",
+    "notify-request",
+    "wait-request",
+    "subscribe",
+}
 
 
 @pytest.mark.parametrize(
     ("role", "admin", "expected"),
     [
-        (Role.PICKER, False, READ | {"open-target"}),
-        (Role.PICKER, True, READ | {"open-target"}),
-        (Role.VERB, False, READ),
-        (Role.VERB, True, READ | {"kill-session"}),
-        (Role.PEER, False, READ | {"attach"}),
-        (Role.PEER, True, READ | {"attach", "kill-session"}),
-        (Role.ROOT, True, READ | {"kill-session"}),
-        (Role.ROOT, False, READ),
+        (Role.PICKER, False, READ | PART | {"open-target", "open-request"}),
+        (Role.PICKER, True, READ | PART | {"open-target", "open-request"}),
+        (Role.VERB, False, READ | PART),
+        (Role.VERB, True, READ | PART | {"kill-session"}),
+        (Role.PEER, False, READ | PART | {"attach"}),
+        (Role.PEER, True, READ | PART | {"attach", "kill-session"}),
+        (Role.ROOT, True, READ | {"kill-session", "withdraw-request"}),
+        (Role.ROOT, False, READ | {"withdraw-request"}),
     ],
 )
 def test_the_whole_table(role: Role, admin: bool, expected: set[str]) -> None:
@@ -96,7 +118,7 @@ def test_the_page_lists_each_ask_with_its_roles_and_answer() -> None:
         assert (admin == "admin") is (kind in ADMIN_ONLY), kind
         promised = re.search(r"→ `(\w+)`", kind.__doc__ or "")
         assert promised, f"{kind.__name__} does not say what it is answered with"
-        assert answer.strip("`") == tag(getattr(wire, promised[1]))
+        assert answer.strip("`") == tag(NAMED[promised[1]])
 
 
 def test_the_page_lists_each_role_and_each_message_of_an_attached_connection() -> None:
@@ -108,7 +130,7 @@ def test_the_page_lists_each_role_and_each_message_of_an_attached_connection() -
     } - opening
     assert {name for name, side in told.items() if side == "broker"} == {
         tag(kind) for kind in get_args(FromBroker)
-    } - {"welcome", "reply", "failure"}
+    } - {"welcome", "reply", "failure", "request-changed"}
 
 
 def test_the_page_tells_the_version_and_the_bounds() -> None:

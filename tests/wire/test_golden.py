@@ -16,8 +16,10 @@ from broker.control.server import ControlServer
 from broker.wire import messages as wire
 from broker.wire.client import AskFailed, WireClient
 from broker.wire.codec import MAX_ANSWER, MAX_FRAME, READ_SIZE, Decoder, WireError, encode
-from broker.wire.messages import FromBroker, FromClient, Message, Reply, Request
+from broker.wire.messages import FromBroker, FromClient, Reply, Request
+from broker.wire.tagged import Message
 from tests.unit.services import Services
+from tests.wire import approvals
 
 ACCOUNT = wire.AccountView("deploy", "OK", "", "ops", "p.yaml:3")
 TARGET = wire.TargetView("web1", "10.0.0.1", 22, [ACCOUNT], {"env": "prod"}, "front", "shell", 5, 1)
@@ -46,6 +48,7 @@ MESSAGES: dict[str, Message] = {
     "window-size": wire.WindowSize(80, 24),
     "output": wire.Output(b"x", True),
     "exit": wire.Exit(3),
+    **approvals.MESSAGES,
 }
 
 GOLDEN: dict[str, bytes] = {
@@ -104,6 +107,7 @@ GOLDEN: dict[str, bytes] = {
     "window-size": b"\x83\xa4type\xabwindow-size\xa4colsP\xa4rows\x18",
     "output": b"\x83\xa4type\xa6output\xa4data\xc4\x01x\xa6stderr\xc3",
     "exit": b"\x82\xa4type\xa4exit\xa6status\x03",
+    **approvals.GOLDEN,
 }
 
 CLIENT = {name for name, message in MESSAGES.items() if isinstance(message, get_args(FromClient))}

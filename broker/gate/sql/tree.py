@@ -11,7 +11,7 @@ from sqlglot import exp
 from sqlglot.errors import ErrorLevel
 
 logging.getLogger("sqlglot").setLevel(logging.CRITICAL)
-_DIALECTS = {"postgresql": "postgres", "mysql": "mysql", "sqlite": "sqlite"}
+DIALECTS = {"postgresql": "postgres", "mysql": "mysql", "sqlite": "sqlite"}
 _WRITES = (
     exp.Insert,
     exp.Update,
@@ -49,7 +49,7 @@ def seen_by_parser(dialect: str, text: str) -> Parsed:
         return Parsed(understood=True)
     try:
         trees = sqlglot.parse(
-            _EXPLAIN.sub("", text, count=1), read=_DIALECTS[dialect], error_level=ErrorLevel.RAISE
+            _EXPLAIN.sub("", text, count=1), read=DIALECTS[dialect], error_level=ErrorLevel.RAISE
         )
         tables: set[str] = set()
         writes, understood = False, True
