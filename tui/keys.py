@@ -45,8 +45,19 @@ _FILTER = (
 
 _TABS = (
     Action("go.connect", "1", "go('connect')", "Connect", where="list"),
-    Action("go.recordings", "2", "go('recordings')", "Recordings", where="list"),
-    Action("go.live", "3", "go('live')", "Live sessions", where="list"),
+    Action("go.requests", "2", "go('requests')", "your own requests", where="list"),
+    Action("go.approvals", "3", "go('approvals')", "requests to decide", where="list"),
+    Action("go.live", "4", "go('live')", "Live sessions", where="list"),
+    Action("go.recordings", "5", "go('recordings')", "Recordings", where="list"),
+)
+
+_SCROLL = (
+    Action("scroll.up", "up,k", "scroll_by(-1)", "one row up"),
+    Action("scroll.down", "down,j", "scroll_by(1)", "one row down", "more"),
+    Action("scroll.page-up", "pageup", "scroll_page(-1)", "one page up"),
+    Action("scroll.page-down", "pagedown,space", "scroll_page(1)", "one page down"),
+    Action("scroll.first", "home,g", "scroll_edge(False)", "to the top"),
+    Action("scroll.last", "end,G", "scroll_edge(True)", "to the end"),
 )
 
 SCOPES: dict[str, tuple[Action, ...]] = {
@@ -66,6 +77,53 @@ SCOPES: dict[str, tuple[Action, ...]] = {
         *_TABS,
         Action("connect.logout-now", "ctrl+d", "log_out", "log out", "log out", "filter", priority=True),
         Action("connect.logout", "q", "log_out", "log out", "log out", "list"),
+    ),
+    "requests": (
+        Action("requests.open", "enter", "open", "show the selected request", "show"),
+        *_FILTER,
+        Action("requests.cancel", "c", "cancel_request", "cancel the selected request", "cancel it", "list"),
+        Action("requests.copy", "y", "copy", "copy the command that waits for it", "copy", "list"),
+        Action("requests.cli", "exclamation_mark", "cli", "show the command that waits for it", "", "list"),
+        *_MOVE,
+        *_TABS,
+        Action("requests.back", "q", "back", "back to Connect", "back", "list"),
+    ),
+    "approvals": (
+        Action("approvals.open", "enter", "open", "look at the selected request", "look"),
+        *_FILTER,
+        Action("approvals.mark", "space", "mark", "mark it, to approve several of LOW risk", "mark", "list"),
+        Action("approvals.approve", "a", "approve_marked", "approve all marked", "approve", "list"),
+        Action("approvals.which", "f", "which", "to decide, decided, all", "others", "list"),
+        Action("approvals.copy", "y", "copy", "copy the command that approves it", "copy", "list"),
+        Action("approvals.cli", "exclamation_mark", "cli", "show the command that approves it", "", "list"),
+        *_MOVE,
+        *_TABS,
+        Action("approvals.back", "q", "back", "back to Connect", "back", "list"),
+    ),
+    "decision": (
+        Action("decision.approve", "a", "approve", "approve it", "approve"),
+        Action("decision.deny", "d", "deny", "deny it, with a comment", "deny"),
+        Action("decision.approve-for", "t", "approve_for", "approve it for a shorter time", "for a time"),
+        Action("decision.say", "m", "talk", "ask or tell the others", "ask"),
+        Action("decision.withdraw", "w", "withdraw", "take your approval back", "withdraw"),
+        *_SCROLL,
+        Action("decision.copy", "y", "copy", "copy the command that approves it"),
+        Action("decision.cli", "exclamation_mark", "cli", "show the command that approves it"),
+        Action("decision.back", "q,escape", "leave", "back", "back"),
+    ),
+    "wait": (
+        Action("wait.open", "enter", "open", "open the session, once approved", "open"),
+        Action("wait.say", "m", "talk", "tell those who decide", "message"),
+        Action("wait.notify", "n", "notify_again", "notify them again", "notify again"),
+        Action("wait.cancel", "c", "cancel_request", "cancel the request", "cancel it"),
+        *_SCROLL,
+        Action("wait.copy", "y", "copy", "copy the command that waits for it"),
+        Action("wait.cli", "exclamation_mark", "cli", "show the command that waits for it"),
+        Action("wait.leave", "q,escape", "leave", "leave it waiting", "leave"),
+    ),
+    "approve": (
+        Action("approve.next", "enter", "next", "next line, then send", "send"),
+        Action("approve.cancel", "escape", "cancel", "decide nothing", "cancel"),
     ),
     "recordings": (
         Action("recordings.play", "enter", "open", "play the selected recording", "play"),
@@ -141,7 +199,7 @@ _SHOWN = {
     "equals_sign": "=", "full_stop": ".", "comma": ",",
 }  # fmt: skip
 
-_WITHOUT_FIELD = frozenset({"replay", "accounts", "help"})
+_WITHOUT_FIELD = frozenset({"replay", "accounts", "help", "decision", "wait"})
 """Scopes where nothing is typed in."""
 
 HELP_HINT = "? help"

@@ -23,7 +23,7 @@ EVIL = (
 
 
 async def open_recordings(picker: Picker) -> None:
-    await picker.press("tab", "2")
+    await picker.press("tab", "5")
     await picker.until_shown("S-81b, shell")
 
 
@@ -134,7 +134,7 @@ async def test_a_damaged_recording_says_so(server: WireServer) -> None:
 
 async def test_live_sessions_are_ended_only_with_a_reason_and_by_an_admin(server: WireServer) -> None:
     async with open_picker(server) as picker:
-        await picker.press("tab", "3")
+        await picker.press("tab", "4")
         await picker.until_shown("S-81d: dan from 10.1.4.9")
         await picker.press("tab", "t")
         await picker.until_shown("Only an administrator can end a session from here.")
@@ -143,7 +143,7 @@ async def test_live_sessions_are_ended_only_with_a_reason_and_by_an_admin(server
 async def test_an_admin_ends_a_session(server: WireServer) -> None:
     server.welcome = WireServer(server.path, admin=True).welcome
     async with open_picker(server) as picker:
-        await picker.press("tab", "3")
+        await picker.press("tab", "4")
         await picker.until_shown("S-81d: dan")
         await picker.press("tab", "t")
         await picker.until_shown("End S-81d of dan on prod-web-1")
