@@ -144,12 +144,23 @@ SCOPES: dict[str, tuple[Action, ...]] = {
     "replay": (
         Action("replay.play", "space", "play", "play or pause", "play"),
         Action("replay.back-5", "left,h", "skip(-5)", "5 seconds back", "5s"),
-        Action("replay.on-5", "right,l", "skip(5)", "5 seconds on", "5s"),
-        Action("replay.marker-back", "left_square_bracket", "marker(-1)", "previous command or marker", ""),
-        Action("replay.marker-on", "right_square_bracket", "marker(1)", "next command or marker", "cmd"),
-        Action("replay.faster", "plus,equals_sign", "speed(1)", "faster", "speed"),
+        Action("replay.on-5", "right", "skip(5)", "5 seconds on", "5s"),
+        Action("replay.typed-back", "left_square_bracket", "typed(-1)", "previous command", ""),
+        Action("replay.typed-on", "right_square_bracket", "typed(1)", "next command", "cmd"),
+        Action("replay.event-back", "left_curly_bracket", "decided(-1)", "previous block, hold, mask …"),
+        Action("replay.event-on", "right_curly_bracket", "decided(1)", "next block, hold, mask …", "jump"),
+        Action("replay.find", "slash", "find", "find text that was shown", "find"),
+        Action("replay.next", "n", "hit(1)", "next place where it was found"),
+        Action("replay.previous", "N", "hit(-1)", "previous place where it was found"),
+        Action("replay.list", "l", "list", "list of commands and decisions", "list"),
+        Action("replay.list-up", "up,k", "list_move(-1)", "one row up in the list"),
+        Action("replay.list-down", "down,j", "list_move(1)", "one row down in the list"),
+        Action("replay.list-jump", "enter", "list_jump", "to the row of the list"),
+        Action("replay.decisions", "d", "decisions", "in the list: decisions only, or all"),
+        Action("replay.go-to", "colon", "go_to", "to a time, such as 6:41"),
+        Action("replay.faster", "plus,equals_sign", "speed(1)", "faster", "fast"),
         Action("replay.slower", "minus", "speed(-1)", "slower"),
-        Action("replay.idle", "i", "idle", "skip idle time or keep it", "idle"),
+        Action("replay.idle", "i", "idle", "skip idle time or keep it"),
         Action("replay.back-60", "shift+left,H", "skip(-60)", "a minute back"),
         Action("replay.on-60", "shift+right,L", "skip(60)", "a minute on"),
         Action("replay.step-on", "full_stop", "step(1)", "one change on"),
@@ -196,7 +207,8 @@ _SHOWN = {
     "slash": "/", "escape": "Esc", "enter": "Enter", "tab": "Tab", "space": "Space", "pageup": "PgUp",
     "pagedown": "PgDn", "home": "Home", "end": "End", "backspace": "Backspace", "delete": "Del",
     "left_square_bracket": "[", "right_square_bracket": "]", "plus": "+", "minus": "-",
-    "equals_sign": "=", "full_stop": ".", "comma": ",",
+    "equals_sign": "=", "full_stop": ".", "comma": ",", "colon": ":", "left_curly_bracket": "{",
+    "right_curly_bracket": "}",
 }  # fmt: skip
 
 _WITHOUT_FIELD = frozenset({"replay", "accounts", "help", "decision", "wait"})
@@ -207,7 +219,8 @@ HELP_HINT = "? help"
 
 _JOINED = {
     ("replay.back-5", "replay.on-5"): "←→ 5s",
-    ("replay.marker-back", "replay.marker-on"): "[ ] cmd",
+    ("replay.typed-back", "replay.typed-on"): "[ ] cmd",
+    ("replay.event-back", "replay.event-on"): "{ } jump",
     ("replay.faster", "replay.slower"): "+- speed",
 }
 """Pairs that a footer shows as one."""

@@ -226,6 +226,7 @@ class WireServer:
         self.recordings = list(RECORDINGS)
         self.live = list(LIVE)
         self.casts = {"S-81b": CAST}
+        self.events = {"S-81b": b""}
         self.requests = [*INBOX, *MINE]
         self.counters = Counters(0, 0)
         self.welcome: Welcome | Failure = Welcome(
@@ -333,7 +334,7 @@ class WireServer:
         return detail(found) if found else Failure(0, "E-UNKNOWN", "no such request here for you")
 
     def _chunk(self, ask: ReadRecording) -> Body | Failure:
-        cast = self.casts.get(ask.id)
+        cast = (self.casts if ask.part == "cast" else self.events).get(ask.id)
         if cast is None:
             return Failure(0, "E-INVALID", f"no recording {ask.id}")
         return Chunk(cast[ask.offset : ask.offset + (256 << 10)], ask.offset, len(cast))
