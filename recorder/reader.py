@@ -137,14 +137,23 @@ def events_path(cast: Path) -> Path:
 def read_events(path: Path) -> Iterator[StreamEvent]:
     """The event stream, in order; an incomplete last line is left out. Raises OSError, CastError."""
     with open(path, "rb") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                event = decode_stream_event(line, number)
-            except CastError:
-                if line.endswith(b"\n") and file.read(1):
-                    raise
-                return
-            yield event
+        yield from _stream(file)
+
+
+def decode_events(data: bytes) -> list[StreamEvent]:
+    """As `read_events`, of the content of such a file. Raises CastError."""
+    return list(_stream(io.BytesIO(data)))
+
+
+def _stream(file: BinaryIO) -> Iterator[StreamEvent]:
+    for number, line in enumerate(file, start=1):
+        try:
+            event = decode_stream_event(line, number)
+        except CastError:
+            if line.endswith(b"\n") and file.read(1):
+                raise
+            return
+        yield event
 
 
 def exact_output(cast: Path, stream: str | None = None) -> bytes:

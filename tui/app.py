@@ -19,17 +19,22 @@ from textual.pilot import Pilot
 from textual.reactive import Reactive
 from textual.screen import Screen
 
+from broker.wire.approvals import Counters, Subscribe
 from broker.wire.client import AskFailed, Disconnected
 from broker.wire.messages import Welcome
 from tui import keys, states
-from tui.link import Link, LinkLost
+from tui.link import Link, LinkLost, RequestNews
+from tui.screens.approvals import ApprovalsScreen
 from tui.screens.box import Box
 from tui.screens.connections import ConnectionsScreen
+from tui.screens.decision import DecisionScreen
 from tui.screens.frame import Frame
 from tui.screens.help import HelpBox
 from tui.screens.live import LiveScreen
 from tui.screens.recordings import RecordingsScreen
 from tui.screens.replay import ReplayScreen
+from tui.screens.requests import RequestsScreen
+from tui.screens.wait import WaitScreen
 
 RESET = "\x1b[?1000;1002;1003;1006;1004;2004l\x1b[?7h\x1b[?1049l\x1b[?25h\x1b[0m"
 """Mouse, focus and paste reports off, wrap on, main screen, cursor, plain attributes: xterm's ctlseqs."""
@@ -81,6 +86,8 @@ class FaceApp(App[Outcome], inherit_bindings=False):
     BINDINGS: ClassVar[list[BindingType]] = keys.bindings("app")
     MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {
         "connect": ConnectionsScreen,
+        "requests": RequestsScreen,
+        "approvals": ApprovalsScreen,
         "recordings": RecordingsScreen,
         "live": LiveScreen,
     }
@@ -105,6 +112,7 @@ class FaceApp(App[Outcome], inherit_bindings=False):
         self.host = os.environ.get("BARTIZAN_HOST", "bastion")
         self.welcome: Welcome | None = None
         self.live = 0
+        self.counters = Counters(0, 0)
         self.link = Link(where or "")
         self._offline = replay if where is None else None
         self._clock = clock
@@ -128,11 +136,41 @@ class FaceApp(App[Outcome], inherit_bindings=False):
         except Disconnected as exc:
             self.lose(str(exc))
             return
-        self.run_worker(self.link.listen(lambda reason: self.post_message(LinkLost(reason))))
+        self.run_worker(
+            self.link.listen(
+                lambda reason: self.post_message(LinkLost(reason)),
+                lambda change: self.post_message(RequestNews(change)),
+            )
+        )
+        self.run_worker(self._subscribe())
         if self.last.play:
             self.push_screen(ReplayScreen.of_recording(self.last.play), lambda _: self.leave())
         elif isinstance(self.screen, ConnectionsScreen):
             self.screen.load()
+
+    async def _subscribe(self) -> None:
+        """From now on the counters follow what happens; an older broker has none."""
+        try:
+            body = await self.link.ask(Subscribe())
+        except (AskFailed, Disconnected):
+            return
+        if isinstance(body, Counters):
+            self._count(body)
+
+    def _count(self, counters: Counters) -> None:
+        self.counters = counters
+        for screen in self.screen_stack:
+            if isinstance(screen, Frame):
+                screen.draw_frame()
+
+    def on_request_news(self, event: RequestNews) -> None:
+        """Counters and bell on every screen; a screen that shows requests shows them anew."""
+        if event.change.bell:
+            self.bell()
+        self._count(event.change.counters)
+        for screen in self.screen_stack:
+            if isinstance(screen, Frame):
+                screen.request_changed(event.change)
 
     # ------------------------------------------------------------ what screens use
 
@@ -160,7 +198,7 @@ class FaceApp(App[Outcome], inherit_bindings=False):
         screen = self.screen
         if isinstance(screen, Box):
             screen.dismiss(None)
-        elif isinstance(screen, ReplayScreen):
+        elif isinstance(screen, ReplayScreen | DecisionScreen | WaitScreen):
             screen.action_leave()
         elif time.monotonic() - self._interrupted < _TWICE_S:
             self.leave()

@@ -45,8 +45,19 @@ _FILTER = (
 
 _TABS = (
     Action("go.connect", "1", "go('connect')", "Connect", where="list"),
-    Action("go.recordings", "2", "go('recordings')", "Recordings", where="list"),
-    Action("go.live", "3", "go('live')", "Live sessions", where="list"),
+    Action("go.requests", "2", "go('requests')", "your own requests", where="list"),
+    Action("go.approvals", "3", "go('approvals')", "requests to decide", where="list"),
+    Action("go.live", "4", "go('live')", "Live sessions", where="list"),
+    Action("go.recordings", "5", "go('recordings')", "Recordings", where="list"),
+)
+
+_SCROLL = (
+    Action("scroll.up", "up,k", "scroll_by(-1)", "one row up"),
+    Action("scroll.down", "down,j", "scroll_by(1)", "one row down", "more"),
+    Action("scroll.page-up", "pageup", "scroll_page(-1)", "one page up"),
+    Action("scroll.page-down", "pagedown,space", "scroll_page(1)", "one page down"),
+    Action("scroll.first", "home,g", "scroll_edge(False)", "to the top"),
+    Action("scroll.last", "end,G", "scroll_edge(True)", "to the end"),
 )
 
 SCOPES: dict[str, tuple[Action, ...]] = {
@@ -67,6 +78,53 @@ SCOPES: dict[str, tuple[Action, ...]] = {
         Action("connect.logout-now", "ctrl+d", "log_out", "log out", "log out", "filter", priority=True),
         Action("connect.logout", "q", "log_out", "log out", "log out", "list"),
     ),
+    "requests": (
+        Action("requests.open", "enter", "open", "show the selected request", "show"),
+        *_FILTER,
+        Action("requests.cancel", "c", "cancel_request", "cancel the selected request", "cancel it", "list"),
+        Action("requests.copy", "y", "copy", "copy the command that waits for it", "copy", "list"),
+        Action("requests.cli", "exclamation_mark", "cli", "show the command that waits for it", "", "list"),
+        *_MOVE,
+        *_TABS,
+        Action("requests.back", "q", "back", "back to Connect", "back", "list"),
+    ),
+    "approvals": (
+        Action("approvals.open", "enter", "open", "look at the selected request", "look"),
+        *_FILTER,
+        Action("approvals.mark", "space", "mark", "mark it, to approve several of LOW risk", "mark", "list"),
+        Action("approvals.approve", "a", "approve_marked", "approve all marked", "approve", "list"),
+        Action("approvals.which", "f", "which", "to decide, decided, all", "others", "list"),
+        Action("approvals.copy", "y", "copy", "copy the command that approves it", "copy", "list"),
+        Action("approvals.cli", "exclamation_mark", "cli", "show the command that approves it", "", "list"),
+        *_MOVE,
+        *_TABS,
+        Action("approvals.back", "q", "back", "back to Connect", "back", "list"),
+    ),
+    "decision": (
+        Action("decision.approve", "a", "approve", "approve it", "approve"),
+        Action("decision.deny", "d", "deny", "deny it, with a comment", "deny"),
+        Action("decision.approve-for", "t", "approve_for", "approve it for a shorter time", "for a time"),
+        Action("decision.say", "m", "talk", "ask or tell the others", "ask"),
+        Action("decision.withdraw", "w", "withdraw", "take your approval back", "withdraw"),
+        *_SCROLL,
+        Action("decision.copy", "y", "copy", "copy the command that approves it"),
+        Action("decision.cli", "exclamation_mark", "cli", "show the command that approves it"),
+        Action("decision.back", "q,escape", "leave", "back", "back"),
+    ),
+    "wait": (
+        Action("wait.open", "enter", "open", "open the session, once approved", "open"),
+        Action("wait.say", "m", "talk", "tell those who decide", "message"),
+        Action("wait.notify", "n", "notify_again", "notify them again", "notify again"),
+        Action("wait.cancel", "c", "cancel_request", "cancel the request", "cancel it"),
+        *_SCROLL,
+        Action("wait.copy", "y", "copy", "copy the command that waits for it"),
+        Action("wait.cli", "exclamation_mark", "cli", "show the command that waits for it"),
+        Action("wait.leave", "q,escape", "leave", "leave it waiting", "leave"),
+    ),
+    "approve": (
+        Action("approve.next", "enter", "next", "next line, then send", "send"),
+        Action("approve.cancel", "escape", "cancel", "decide nothing", "cancel"),
+    ),
     "recordings": (
         Action("recordings.play", "enter", "open", "play the selected recording", "play"),
         *_FILTER,
@@ -86,12 +144,23 @@ SCOPES: dict[str, tuple[Action, ...]] = {
     "replay": (
         Action("replay.play", "space", "play", "play or pause", "play"),
         Action("replay.back-5", "left,h", "skip(-5)", "5 seconds back", "5s"),
-        Action("replay.on-5", "right,l", "skip(5)", "5 seconds on", "5s"),
-        Action("replay.marker-back", "left_square_bracket", "marker(-1)", "previous command or marker", ""),
-        Action("replay.marker-on", "right_square_bracket", "marker(1)", "next command or marker", "cmd"),
-        Action("replay.faster", "plus,equals_sign", "speed(1)", "faster", "speed"),
+        Action("replay.on-5", "right", "skip(5)", "5 seconds on", "5s"),
+        Action("replay.typed-back", "left_square_bracket", "typed(-1)", "previous command", ""),
+        Action("replay.typed-on", "right_square_bracket", "typed(1)", "next command", "cmd"),
+        Action("replay.event-back", "left_curly_bracket", "decided(-1)", "previous block, hold, mask …"),
+        Action("replay.event-on", "right_curly_bracket", "decided(1)", "next block, hold, mask …", "jump"),
+        Action("replay.find", "slash", "find", "find text that was shown", "find"),
+        Action("replay.next", "n", "hit(1)", "next place where it was found"),
+        Action("replay.previous", "N", "hit(-1)", "previous place where it was found"),
+        Action("replay.list", "l", "list", "list of commands and decisions", "list"),
+        Action("replay.list-up", "up,k", "list_move(-1)", "one row up in the list"),
+        Action("replay.list-down", "down,j", "list_move(1)", "one row down in the list"),
+        Action("replay.list-jump", "enter", "list_jump", "to the row of the list"),
+        Action("replay.decisions", "d", "decisions", "in the list: decisions only, or all"),
+        Action("replay.go-to", "colon", "go_to", "to a time, such as 6:41"),
+        Action("replay.faster", "plus,equals_sign", "speed(1)", "faster", "fast"),
         Action("replay.slower", "minus", "speed(-1)", "slower"),
-        Action("replay.idle", "i", "idle", "skip idle time or keep it", "idle"),
+        Action("replay.idle", "i", "idle", "skip idle time or keep it"),
         Action("replay.back-60", "shift+left,H", "skip(-60)", "a minute back"),
         Action("replay.on-60", "shift+right,L", "skip(60)", "a minute on"),
         Action("replay.step-on", "full_stop", "step(1)", "one change on"),
@@ -138,10 +207,11 @@ _SHOWN = {
     "slash": "/", "escape": "Esc", "enter": "Enter", "tab": "Tab", "space": "Space", "pageup": "PgUp",
     "pagedown": "PgDn", "home": "Home", "end": "End", "backspace": "Backspace", "delete": "Del",
     "left_square_bracket": "[", "right_square_bracket": "]", "plus": "+", "minus": "-",
-    "equals_sign": "=", "full_stop": ".", "comma": ",",
+    "equals_sign": "=", "full_stop": ".", "comma": ",", "colon": ":", "left_curly_bracket": "{",
+    "right_curly_bracket": "}",
 }  # fmt: skip
 
-_WITHOUT_FIELD = frozenset({"replay", "accounts", "help"})
+_WITHOUT_FIELD = frozenset({"replay", "accounts", "help", "decision", "wait"})
 """Scopes where nothing is typed in."""
 
 HELP_HINT = "? help"
@@ -149,7 +219,8 @@ HELP_HINT = "? help"
 
 _JOINED = {
     ("replay.back-5", "replay.on-5"): "←→ 5s",
-    ("replay.marker-back", "replay.marker-on"): "[ ] cmd",
+    ("replay.typed-back", "replay.typed-on"): "[ ] cmd",
+    ("replay.event-back", "replay.event-on"): "{ } jump",
     ("replay.faster", "replay.slower"): "+- speed",
 }
 """Pairs that a footer shows as one."""

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from textual.message import Message as Event
 
+from broker.wire.approvals import RequestChanged
 from broker.wire.client import AskFailed, Disconnected, WireClient
 from broker.wire.messages import Ask, Body, Failure, Reply, Request, Welcome
 
@@ -19,6 +20,14 @@ class LinkLost(Event):
     def __init__(self, reason: str) -> None:
         super().__init__()
         self.reason = reason
+
+
+class RequestNews(Event):
+    """Something happened to a request that concerns this user."""
+
+    def __init__(self, change: RequestChanged) -> None:
+        super().__init__()
+        self.change = change
 
 
 class Link:
@@ -35,11 +44,13 @@ class Link:
         self._client = await WireClient.connect(self._where, "tui")
         return self._client.welcome
 
-    async def listen(self, lost: Callable[[str], object]) -> None:
+    async def listen(self, lost: Callable[[str], object], pushed: Callable[[RequestChanged], object]) -> None:
         """Hand out what comes until the broker closes the connection, then call `lost` with the reason."""
         if self._client is None:
             return
         async for message in self._client.messages():
+            if isinstance(message, RequestChanged):
+                pushed(message)
             if not isinstance(message, Reply | Failure):
                 continue
             future = self._waiting.get(message.id)

@@ -14,6 +14,14 @@ import time
 from collections.abc import Callable
 from typing import Protocol, TextIO
 
+from broker.wire.approvals import (
+    ListRequests,
+    OpenRequest,
+    RequestDetail,
+    RequestList,
+    RequestView,
+    WaitRequest,
+)
 from broker.wire.client import AskFailed, Disconnected, WireClient
 from broker.wire.messages import (
     AccountView,
@@ -44,7 +52,8 @@ HELP = (
     "Type a number to open that target.",
     "Type a number and an account to open it as another account: 3 root",
     "Type words to filter the list: db prod, env:prod, acct:root. Empty line: all.",
-    "r  list recordings    l  list targets again    ?  this help    q  log out",
+    "r  list recordings    w  your own requests    a  requests to decide",
+    "l  list targets again    ?  this help    q  log out",
 )
 
 
@@ -109,6 +118,10 @@ class PlainMenu:
             self._say(*HELP)
         elif word == "r":
             self._recordings()
+        elif word == "w":
+            self._requests("mine", "You have not asked for anything.", "requests show ID")
+        elif word == "a":
+            self._requests("inbox", "Nothing waits for your decision.", 'approve ID -m "why"')
         elif word == "l":
             self._load()
             self._list("")
@@ -143,6 +156,14 @@ class PlainMenu:
             self._say(_recording(view, now))
         self._say("Play one with: ssh -t bastion recordings play ID" if items else "No recording yet.")
 
+    def _requests(self, which: str, none: str, verb: str) -> None:
+        body = self._ask(ListRequests(which, limit=PAGE))
+        items = body.items if isinstance(body, RequestList) else []
+        now = int(time.time() * states.SECOND)
+        for view in items:
+            self._say(_request(view, now))
+        self._say(f"Go on with: ssh bastion {verb}" if items else none)
+
     def _say_last(self) -> None:
         last = self._last
         if last.error:
@@ -171,7 +192,7 @@ class PlainMenu:
         return self._open(row, account)
 
     def _open(self, row: Row, account: AccountView) -> bool:
-        needed, reason = account.state == "REASON", ""
+        needed, reason = account.state in ("REASON", "WAIT"), ""
         while True:
             if needed:
                 self._say(f"Reason ({account.why})? An empty line gives up." if account.why else "Reason?")
@@ -187,7 +208,31 @@ class PlainMenu:
                 if needed:
                     continue
                 return False
+            if isinstance(body, RequestDetail):
+                return self._wait(body)
             return isinstance(body, Opening)
+
+    def _wait(self, detail: RequestDetail) -> bool:
+        """Until somebody has decided; True if the session is being opened. Leaving does not cancel."""
+        id = detail.request.id
+        self._say(
+            f"{id} waits for {detail.needs}. Ctrl-C leaves it waiting: ssh -t bastion requests wait {id}"
+        )
+        while detail.request.state == "pending":
+            body = self._ask(WaitRequest(id))
+            if not isinstance(body, RequestDetail):
+                return False
+            detail = body
+        view = detail.request
+        said = f': "{view.comment}"' if view.comment else ""
+        self._say(f"{id} is {view.state} by {view.settled_by or 'bartizan'}{said}")
+        if view.state != "approved":
+            return False
+        try:
+            return isinstance(self._ask(OpenRequest(id)), Opening)
+        except AskFailed as exc:
+            self._say_failure(exc.failure)
+            return False
 
     # ------------------------------------------------------------ lines
 
@@ -230,6 +275,12 @@ def _recording(s: SessionView, now: int) -> str:
     what = f": {s.command}" if s.command else ""
     who = f"{s.user} on {s.account}@{s.target}"
     return f"{s.id} {states.when(s.started_at, now)}, {size}, {who}, {s.state}{status}{what}"
+
+
+def _request(r: RequestView, now: int) -> str:
+    left = f", {states.length(r.expires_at - now)} left" if r.state == "pending" and r.expires_at else ""
+    who = f"{r.user} on {r.account}@{r.target}"
+    return f"{r.id} {r.state}{left}, risk {r.risk}, {who}, {r.kind}: {r.what}"
 
 
 def _account(row: Row, name: str) -> AccountView | None:

@@ -11,7 +11,7 @@ import os
 import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -43,6 +43,14 @@ STATES: dict[str, State] = {
 UNKNOWN = STATES["DENY"]
 """A state this version does not know is shown as the one that promises least."""
 
+_REQUEST_STATES = {
+    "pending": "WAIT",
+    "approved": "APPR",
+    "used": "APPR",
+    "denied": "DENY",
+}
+"""Of requests; all others are over."""
+
 _SESSION_STATES = {"live": "LIVE", "ended": "END", "interrupted": "CUT"}
 
 
@@ -54,6 +62,20 @@ def access_state(word: str) -> State:
 def session_state(word: str) -> State:
     """The state of a session (`live`, `ended`, `interrupted`)."""
     return STATES[_SESSION_STATES.get(word, "CUT")]
+
+
+def request_state(word: str) -> State:
+    """The state of a request, with its own word where it is over: `EXPIRED`, `CANCELLED` …"""
+    known = _REQUEST_STATES.get(word)
+    if known is not None:
+        return replace(STATES[known], word=word.upper()) if word in ("used", "denied") else STATES[known]
+    return replace(STATES["END"], word=word.upper())
+
+
+def risk(level: str, score: int | None = None) -> str:
+    """`HIGH ▲▲▲ (8)`."""
+    marks = {"LOW": 1, "MED": 2}.get(level, 3)
+    return f"{level:<4} {STATES['WARN'].glyph * marks}" + ("" if score is None else f" ({score})")
 
 
 # ---------------------------------------------------------------- terminal
@@ -163,6 +185,11 @@ def when(microseconds: int, now: int) -> str:
 def clock(microseconds: int) -> str:
     """`14:02Z`."""
     return _utc(microseconds).strftime("%H:%MZ")
+
+
+def seconds(microseconds: int) -> str:
+    """`14:02:10`, in UTC."""
+    return _utc(microseconds).strftime("%H:%M:%S")
 
 
 def _utc(microseconds: int) -> datetime:

@@ -62,7 +62,7 @@ class Script:
             yield Step("list", "r lists the recordings, the older ones too", self._list)
         else:
             yield Step("replay", "r replays the session: to its end, back, and on again", self._replay)
-            yield Step("list", "2 lists the recordings, the older ones too", self._recordings)
+            yield Step("list", "5 lists the recordings, the older ones too", self._recordings)
         yield Step("log-out", "q logs out", self._log_out)
         yield Step("asciinema", "asciinema plays the recording", self._asciinema)
         yield Step("secrets", "neither the stored key nor the password is in the data folder", self._secrets)
@@ -156,7 +156,7 @@ class Script:
         return _with(lines, self._session, "cat ", *files.README.splitlines(), "00:0")
 
     def _recordings(self) -> Seen:
-        self._terminal.type("2")
+        self._terminal.type("5")
         lines = self._terminal.wait_for("Query", "WHEN", "deploy@shop-web", "alice@shop-db")
         self._terminal.type("\t1")
         self._terminal.wait_for("Filter", "lab-1")

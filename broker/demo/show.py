@@ -32,7 +32,7 @@ def opening(world: World) -> str:
 _PICKER_HINTS = (
     "Enter opens shop-db.",
     "Tab, then r replays it: Space plays, arrows seek, q goes back.",
-    "2 lists all recordings, ? tells the keys; q logs out, and the demo ends.",
+    "5 lists all recordings, ? tells the keys; q logs out, and the demo ends.",
 )
 _MENU_HINTS = (
     "1 opens shop-db.",

@@ -9,18 +9,28 @@ import pytest
 
 import tui.app
 import tui.screens.accounts
+import tui.screens.approvals
+import tui.screens.approve
 import tui.screens.connections
+import tui.screens.decision
 import tui.screens.help
 import tui.screens.live
 import tui.screens.reason
 import tui.screens.recordings
 import tui.screens.replay
+import tui.screens.requests
+import tui.screens.wait
 import tui.widgets.field
 from tui import keys
 
 SCREENS = {
     "app": tui.app.FaceApp,
     "connect": tui.screens.connections.ConnectionsScreen,
+    "requests": tui.screens.requests.RequestsScreen,
+    "approvals": tui.screens.approvals.ApprovalsScreen,
+    "decision": tui.screens.decision.DecisionScreen,
+    "wait": tui.screens.wait.WaitScreen,
+    "approve": tui.screens.approve.ApproveBox,
     "recordings": tui.screens.recordings.RecordingsScreen,
     "live": tui.screens.live.LiveScreen,
     "replay": tui.screens.replay.ReplayScreen,
@@ -29,7 +39,7 @@ SCREENS = {
     "help": tui.screens.help.HelpBox,
     "field": tui.widgets.field.Field,
 }
-LISTS = ("connect", "recordings", "live")
+LISTS = ("connect", "requests", "approvals", "recordings", "live")
 FORBIDDEN = {f"ctrl+{letter}" for letter in "basqz"} | {"ctrl+backslash"}
 
 
@@ -83,14 +93,14 @@ def test_every_binding_has_its_action(scope: str) -> None:
         assert hasattr(SCREENS[scope], f"action_{name}"), action.id
 
 
-@pytest.mark.parametrize("scope", [*LISTS, "replay"])
+@pytest.mark.parametrize("scope", [*LISTS, "replay", "decision", "wait"])
 def test_every_key_of_a_screen_is_in_its_help(scope: str) -> None:
     text = " ".join(row.keys for row in keys.help_rows(scope)).split()
     for key in (*all_keys(scope), *all_keys("app")):
         assert keys.shown(key) in text
 
 
-@pytest.mark.parametrize("scope", [*LISTS, "replay"])
+@pytest.mark.parametrize("scope", [*LISTS, "replay", "decision", "wait"])
 @pytest.mark.parametrize("width", [38, 78, 118])
 @pytest.mark.parametrize("where", ["filter", "list"])
 def test_footers_fit_and_end_with_help(scope: str, width: int, where: str) -> None:

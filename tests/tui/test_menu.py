@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
+from broker.wire.approvals import OpenRequest, WaitRequest
 from broker.wire.messages import Failure, OpenTarget
-from tests.tui.wire_server import WireServer, target
+from tests.tui.wire_server import MINE, WireServer, detail, target
 from tui import cli, menu
 from tui.states import LastSession
 
@@ -71,6 +72,31 @@ async def test_denied_says_why_and_sends_nothing(server: WireServer) -> None:
     _, text = await converse(server, "prod-db-9\n1\n")
     assert "DENY 22:00-06:00 only, rule nights" in text
     assert opened(server) == []
+
+
+async def test_what_needs_approval_waits_and_opens_by_itself(server: WireServer) -> None:
+    server.answers[OpenTarget] = lambda ask: detail(MINE[0])
+    _, text = await converse(server, "kafka\n1\nINC-1 look\n")
+    assert "R-4F9 waits for 1 of alice, carol." in text
+    assert 'R-4F9 is approved by bob: "fine"' in text
+    assert server.asked[-2:] == [WaitRequest("R-4F9"), OpenRequest("R-4F9")]
+
+
+async def test_what_is_denied_is_said_and_the_menu_goes_on(server: WireServer) -> None:
+    server.answers[OpenTarget] = lambda ask: detail(MINE[1])
+    status, text = await converse(server, "kafka\n1\nINC-1 look\nq\n")
+    assert status == 0
+    assert 'R-4E0 is denied by bob: "wrong host"' in text
+    assert not any(isinstance(ask, OpenRequest) for ask in server.asked)
+
+
+async def test_requests_are_listed_with_the_command_to_go_on_with(server: WireServer) -> None:
+    _, text = await converse(server, "a\nw\n")
+    text = text.replace("\n    ", " ")
+    assert "risk HIGH, dan on postgres@prod-db-1, command: DELETE FROM orders" in text
+    assert 'Go on with: ssh bastion approve ID -m "why"' in text
+    assert "R-4E0 denied" in text
+    assert "Go on with: ssh bastion requests show ID" in text
 
 
 async def test_a_reason_is_asked_and_an_empty_one_gives_up(server: WireServer) -> None:

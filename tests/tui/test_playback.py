@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from recorder.cast import Event, Header
+from tui.screens.moments import TYPED, beside
 from tui.screens.playback import Playback
 
 S = 1_000_000
@@ -81,15 +82,20 @@ def test_seeking_back_shows_what_was_there(playback: Playback) -> None:
     assert playback.at == 64 * S
 
 
-def test_markers_both_ways(playback: Playback) -> None:
-    assert playback.jump_to_marker(1)
-    assert (playback.at, playback.marker(), text(playback)) == (2 * S, 1, "one two")
-    assert playback.jump_to_marker(1)
-    assert playback.at == 63 * S
-    assert not playback.jump_to_marker(1)
-    assert playback.jump_to_marker(-1)
-    assert playback.at == 2 * S
-    assert not playback.jump_to_marker(-1)
+def test_markers_are_moments_where_no_events_are_beside(playback: Playback) -> None:
+    assert [(m.t, m.letter) for m in playback.moments] == [(2 * S, "c"), (63 * S, "c")]
+    moment = beside(playback.moments, 0, 1, TYPED)
+    assert moment is not None
+    playback.seek(moment.t)
+    assert text(playback) == "one two"
+    assert beside(playback.moments, 63 * S, 1) is None
+    assert beside(playback.moments, 2 * S, -1) is None
+
+
+def test_text_is_found_at_the_time_it_was_complete(playback: Playback) -> None:
+    assert playback.find("TWO three") == [(62 * S, "one two three four")]
+    assert playback.find("nothing of that") == []
+    assert playback.find("") == []
 
 
 def test_steps_go_from_event_to_event(playback: Playback) -> None:

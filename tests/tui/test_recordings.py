@@ -23,7 +23,7 @@ EVIL = (
 
 
 async def open_recordings(picker: Picker) -> None:
-    await picker.press("tab", "2")
+    await picker.press("tab", "5")
     await picker.until_shown("S-81b, shell")
 
 
@@ -86,6 +86,34 @@ async def test_play_seek_and_markers(server: WireServer) -> None:
         await picker.until_shown("COMMAND")
 
 
+async def test_commands_and_decisions_are_listed_jumped_to_and_found(server: WireServer) -> None:
+    server.events["S-81b"] = b"".join([
+        b'{"t": 1000000, "kind": "line", "text": "psql shop", "verdict": "allow", "rule": "ops"}\n',
+        b'{"t": 30000000, "kind": "line", "text": "DROP TABLE o", "verdict": "deny", "rule": "no-ddl"}\n',
+        b'{"t": 61500000, "kind": "line", "text": "select count(*)", "verdict": "allow", "rule": "ops"}\n',
+    ])  # fmt: skip
+    async with open_picker(server) as picker:
+        await open_replay(picker)
+        assert "X" in picker.line("timeline")
+        await picker.press("right_curly_bracket")
+        await picker.until_shown("cmd 2/3  DROP TABLE o   blocked by no-ddl")
+        await picker.press("right_curly_bracket")
+        await picker.until_shown("Nothing was blocked, held or masked that way.")
+        await picker.press("l")
+        await picker.until_shown("00:30  X  DROP TABLE o")
+        await picker.press("down", "enter")
+        await picker.until_shown(" 01:01 ├")
+        await picker.press("slash")
+        await picker.until_shown("text that was shown")
+        await picker.type("18204")
+        await picker.press("enter")
+        await picker.until_shown("1 of 1: 18204")
+        await picker.press("colon")
+        await picker.until_shown("Go to")
+        await picker.press("0", "colon", "3", "0", "enter")
+        await picker.until_shown(" 00:30 ├")
+
+
 async def test_playing_runs_to_the_end_by_itself(server: WireServer) -> None:
     server.casts["S-81b"] = b'{"version": 2, "width": 20, "height": 4}\n[0.02, "o", "a"]\n[0.05, "o", "b"]\n'
     async with open_picker(server) as picker:
@@ -111,7 +139,7 @@ async def test_a_recording_that_takes_several_chunks_is_whole(server: WireServer
         await picker.press("end")
         await picker.until_shown("the end")
     offsets = [ask.offset for ask in server.asked if isinstance(ask, ReadRecording)]
-    assert offsets == [0, 1 << 18, 2 << 18]
+    assert offsets == [0, 1 << 18, 2 << 18, 0]  # and the event stream
 
 
 async def test_a_recording_that_may_not_be_read_says_so(server: WireServer) -> None:
@@ -134,7 +162,7 @@ async def test_a_damaged_recording_says_so(server: WireServer) -> None:
 
 async def test_live_sessions_are_ended_only_with_a_reason_and_by_an_admin(server: WireServer) -> None:
     async with open_picker(server) as picker:
-        await picker.press("tab", "3")
+        await picker.press("tab", "4")
         await picker.until_shown("S-81d: dan from 10.1.4.9")
         await picker.press("tab", "t")
         await picker.until_shown("Only an administrator can end a session from here.")
@@ -143,7 +171,7 @@ async def test_live_sessions_are_ended_only_with_a_reason_and_by_an_admin(server
 async def test_an_admin_ends_a_session(server: WireServer) -> None:
     server.welcome = WireServer(server.path, admin=True).welcome
     async with open_picker(server) as picker:
-        await picker.press("tab", "3")
+        await picker.press("tab", "4")
         await picker.until_shown("S-81d: dan")
         await picker.press("tab", "t")
         await picker.until_shown("End S-81d of dan on prod-web-1")

@@ -26,8 +26,14 @@ SCREENS: dict[str, tuple[list[str], str]] = {
     "reason": ([*"orders", "enter"], "Last (↑)"),
     "accounts": ([*"orders", "tab", "a", "down"], "break-glass"),
     "help": (["question_mark"], "On this screen"),
-    "recordings": (["tab", "2"], "S-81b, shell"),
-    "live": (["tab", "3"], "S-81d"),
+    "recordings": (["tab", "5"], "S-81b, shell"),
+    "requests": (["tab", "2"], "R-4F9"),
+    "approvals": (["tab", "3"], "R-4F2: "),
+    "decision": (["tab", "3", "enter"], "expires 04:31"),
+    "approve": (["tab", "3", "enter", "pagedown", "a"], "to approve:"),
+    "ask": ([*"kafka", "enter"], "Needs approval"),
+    "wait": (["tab", "2", "enter"], "13:48"),
+    "live": (["tab", "4"], "S-81d"),
     "replay": (["tab", "r", "right_square_bracket", "right_square_bracket"], "18204"),
 }
 """Keys to get there, and a text that is there when it is drawn."""

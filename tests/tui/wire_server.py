@@ -7,7 +7,37 @@ import asyncio
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+from msgspec import structs
+
+from broker.wire.approvals import (
+    AccessTerms,
+    CancelRequest,
+    Counters,
+    DecideRequest,
+    DeliveryView,
+    Drawn,
+    HistoryView,
+    LineView,
+    ListRequests,
+    NoteView,
+    NotifyRequest,
+    OpenRequest,
+    PanelView,
+    PastView,
+    RequestChanged,
+    RequestDetail,
+    RequestList,
+    RequestView,
+    Risk,
+    RiskFactor,
+    SayRequest,
+    ShowTerms,
+    Subscribe,
+    WaitRequest,
+    WithdrawRequest,
+)
 from broker.wire.codec import READ_SIZE, Decoder, encode
 from broker.wire.messages import (
     VERSION,
@@ -22,7 +52,6 @@ from broker.wire.messages import (
     ListRecordings,
     ListSessions,
     ListTargets,
-    Message,
     Opening,
     OpenTarget,
     ReadRecording,
@@ -34,6 +63,7 @@ from broker.wire.messages import (
     TargetView,
     Welcome,
 )
+from broker.wire.tagged import Message
 
 NOW = 1_795_528_920_000_000
 """24 Nov 2026 14:02 UTC."""
@@ -106,6 +136,79 @@ CAST = b"".join([
 ])  # fmt: skip
 
 
+CODE = "DELETE FROM orders WHERE status='x';"
+SCREEN = [
+    "orders=# select count(*) from orders where status='x';",
+    " count",
+    "-------",
+    " 18204",
+    "(1 row)",
+    "",
+    f"orders=# {CODE}",
+]
+MINUTE = 60_000_000
+
+
+def request(
+    id: str, kind: str, user: str, where: str, what: str, risk: str, score: int, left: int, **more: Any
+) -> RequestView:
+    """A pending request that alice may decide; `left` in seconds."""
+    account, target = where.split("@")
+    fields: dict[str, Any] = {
+        "state": "pending",
+        "may_decide": True,
+        "reason": "INC-4821 orphan rows",
+        **more,
+    }
+    return RequestView(
+        id=id, kind=kind, user=user, agent=user.startswith("ci-"), target=target, account=account,
+        channel="shell", what=what, risk=risk, score=score, opened_at=NOW - MINUTE,
+        expires_at=NOW + left * 1_000_000, **fields,
+    )  # fmt: skip
+
+
+INBOX = [
+    request("R-4F2", "command", "dan", "postgres@prod-db-1", CODE, "HIGH", 8, 271, session="S-81c"),
+    request("R-4F5", "session", "ci-ship", "deploy@prod-web-1", "deploy 2026.11.3", "MED", 4, 662),
+    request("R-4F7", "session", "erin", "ro@stg-web-2", "read logs", "LOW", 1, 1780),
+    request("R-4F8", "session", "erin", "ro@stg-web-3", "read logs", "LOW", 1, 1790),
+]
+MINE = [
+    request("R-4F9", "session", "alice", "kafka@kafka-1", "INC-4821 orphan rows", "MED", 3, 828,
+            mine=True, may_decide=False),
+    request("R-4E0", "session", "alice", "root@lab-db-3", "look", "LOW", 1, -900, mine=True, may_decide=False,
+            state="denied", settled_by="bob", settled_at=NOW - MINUTE, comment="wrong host"),
+]  # fmt: skip
+
+
+def detail(view: RequestView, **more: Any) -> RequestDetail:
+    """All of a request."""
+    text = view.what if view.kind == "command" else ""
+    whole = RequestDetail(
+        request=view, digest=f"digest-{view.id}",
+        content=Drawn(text, 0, [], len(text), "1c9e" + "0" * 56 + "5a77" if text else ""),
+        may_decide=view.may_decide, confirm=view.target if view.risk == "HIGH" else "",
+        groups=["ops"], source="10.1.4.7",
+        credential="key ed25519 SHA256:9f3…", mfa_at=NOW - 12 * MINUTE, tags={"env": "prod"},
+        note="orders primary", session_started_at=NOW - 14 * MINUTE, ticket="INC-4821",
+        rule="prod-destructive", origin="prod.yaml:41", why="DELETE on env=PROD",
+        risk=Risk(view.risk, view.score, [
+            RiskFactor("env-prod", 3, "PROD"), RiskFactor("no-limit", 2, "no LIMIT"),
+            RiskFactor("off-hours", 2, "outside change window"), RiskFactor("first", 1, "first for dan"),
+        ]),
+        past=PastView(2, 1, "R-3A0", "bob"), history=HistoryView(41, 3, 2, 1),
+        panels=[PanelView("1 of alice, carol", 1)], needs="1 of alice, carol",
+        effect="runs once, in this session, within 60 s; else nothing is sent",
+        lasts_s=None if view.kind == "command" else 1800,
+        screen=list(SCREEN) if view.kind == "command" else [],
+        so_far=[LineView(12_000_000, "select count(*) from orders …", "OK"),
+                LineView(100_000_000, "DROP TABLE tmp_x;", "X")] if view.kind == "command" else [],
+        notes=[NoteView(NOW - MINUTE, "asked", view.user), NoteView(NOW - MINUTE // 2, "seen", "carol")],
+        deliveries=[DeliveryView("hook", "sent", NOW - MINUTE, 1)]
+    )  # fmt: skip
+    return structs.replace(whole, **more)
+
+
 class WireServer:
     """`answers` may override the answer to a kind of question; `asked` keeps all that came."""
 
@@ -123,6 +226,9 @@ class WireServer:
         self.recordings = list(RECORDINGS)
         self.live = list(LIVE)
         self.casts = {"S-81b": CAST}
+        self.events = {"S-81b": b""}
+        self.requests = [*INBOX, *MINE]
+        self.counters = Counters(0, 0)
         self.welcome: Welcome | Failure = Welcome(
             VERSION, user, ["ops"] if groups is None else groups, admin, "0.1.0", True
         )
@@ -146,6 +252,16 @@ class WireServer:
         """Close every connection, as a dying broker does."""
         for writer in list(self._writers):
             writer.close()
+
+    def push(self, id: str, what: str, state: str, *, bell: bool = True) -> None:
+        """Tell every connection that something happened to a request."""
+        change = RequestChanged(id, what, state, "bob", self.counters, bell)
+        for writer in self._writers:
+            writer.write(encode(change))
+
+    def settle(self, id: str, state: str, **more: Any) -> None:
+        """The request is now in that state; nobody is told."""
+        self.requests = [structs.replace(r, state=state, **more) if r.id == id else r for r in self.requests]
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
@@ -187,13 +303,47 @@ class WireServer:
             return Opening(ask.target, ask.account)
         if isinstance(ask, KillSession):
             return Done(f"{ask.id} ended.")
-        return self._chunk(ask)
+        if isinstance(ask, ReadRecording):
+            return self._chunk(ask)
+        return self._about_requests(ask)
+
+    def _about_requests(self, ask: Ask) -> Body | Failure:
+        if isinstance(ask, ListRequests):
+            found = [
+                r for r in self.requests if _listed(r, ask.which) and ask.query.lower() in repr(r).lower()
+            ]
+            return RequestList(found)
+        if isinstance(ask, Subscribe):
+            return self.counters
+        if isinstance(ask, ShowTerms):
+            return AccessTerms("WAIT", "needs 1 of bob, carol", "data", "prod.yaml:12", True, "INC-[0-9]+",
+                               "1 of bob, carol", 900, 1800)  # fmt: skip
+        if isinstance(ask, OpenRequest):
+            return Opening("kafka-1", "kafka")
+        if isinstance(ask, DecideRequest):
+            self.settle(ask.id, "approved" if ask.approve else "denied")
+        elif isinstance(ask, WaitRequest):
+            self.settle(ask.id, "approved", settled_by="bob", comment="fine")
+        elif isinstance(ask, CancelRequest):
+            self.settle(ask.id, "cancelled")
+        elif isinstance(ask, WithdrawRequest):
+            self.settle(ask.id, "withdrawn")
+        elif isinstance(ask, SayRequest | NotifyRequest):
+            return Done("")
+        found = next((r for r in self.requests if r.id == getattr(ask, "id", "")), None)
+        return detail(found) if found else Failure(0, "E-UNKNOWN", "no such request here for you")
 
     def _chunk(self, ask: ReadRecording) -> Body | Failure:
-        cast = self.casts.get(ask.id)
+        cast = (self.casts if ask.part == "cast" else self.events).get(ask.id)
         if cast is None:
             return Failure(0, "E-INVALID", f"no recording {ask.id}")
         return Chunk(cast[ask.offset : ask.offset + (256 << 10)], ask.offset, len(cast))
+
+
+def _listed(r: RequestView, which: str) -> bool:
+    pending = r.state == "pending"
+    wanted = {"mine": r.mine, "inbox": r.may_decide and pending, "decided": r.may_decide and not pending}
+    return wanted.get(which, True)
 
 
 async def _main(path: Path) -> None:

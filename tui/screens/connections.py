@@ -8,6 +8,7 @@ from typing import ClassVar
 from textual import work
 from textual.binding import BindingType
 
+from broker.wire.approvals import AccessTerms, RequestDetail, ShowTerms
 from broker.wire.client import AskFailed, Disconnected
 from broker.wire.messages import (
     AccountView,
@@ -25,6 +26,7 @@ from tui.screens.listing import Listing
 from tui.screens.matching import Row
 from tui.screens.reason import ReasonBox
 from tui.screens.replay import ReplayScreen
+from tui.screens.wait import WaitScreen
 from tui.widgets.lines import Piece, wrap
 from tui.widgets.rows import Column, Rows
 
@@ -183,12 +185,17 @@ class ConnectionsScreen(Listing[Row]):
             self._opening = False
 
     async def _ask_to_open(self, r: Row) -> None:
-        """Ask, with a reason where one is needed, until it is granted, refused, or the person gives up."""
-        reason, problem, needed = "", "", r.account.state == "REASON"
+        """Ask, with a reason where one is needed, until it is granted, refused, or the person gives up. Where
+        somebody has to agree, the box says who, and the wait begins."""
+        reason, problem, needed = "", "", r.account.state in ("REASON", "WAIT")
+        terms = await self._terms(r) if r.account.state == "WAIT" else None
+        if terms is not None and terms.request:
+            self.app.push_screen(WaitScreen(terms.request, enter=True))
+            return
         while True:
             if needed:
                 title = f"Open {r.target.name} as {r.account.name}"
-                box = ReasonBox(title, r.account.why, self._last_reason, reason, problem)
+                box = ReasonBox(title, r.account.why, self._last_reason, reason, problem, terms)
                 answer = await self.app.push_screen_wait(box)
                 if answer is None:
                     return
@@ -208,7 +215,17 @@ class ConnectionsScreen(Listing[Row]):
                 return
             if isinstance(body, Opening):
                 self.face.leave()
+            elif isinstance(body, RequestDetail):
+                self.app.push_screen(WaitScreen(body.request.id, enter=True))
             return
+
+    async def _terms(self, r: Row) -> AccessTerms | None:
+        """What opening it takes; None if that cannot be learnt, and the broker will say."""
+        try:
+            body = await self.face.link.ask(ShowTerms(r.target.name, r.account.name))
+        except (AskFailed, Disconnected):
+            return None
+        return body if isinstance(body, AccessTerms) else None
 
     async def _last_reason(self) -> str:
         """The reason given last, by this user: of the session just ended, else of the newest recording."""

@@ -10,6 +10,7 @@ from textual.binding import BindingType
 from textual.screen import Screen
 from textual.widget import Widget
 
+from broker.wire.approvals import Counters, RequestChanged
 from broker.wire.client import AskFailed, Disconnected
 from broker.wire.messages import Ask, Body, Failure, Welcome
 from tui import keys, states
@@ -18,7 +19,13 @@ from tui.widgets.lines import Lines, Piece, both_ends, fit, wrap
 
 _EVENT_ROWS = 4
 
-TABS = (("connect", "Connect"), ("recordings", "Recordings"), ("live", "Live"))
+TABS = (
+    ("connect", "Connect"),
+    ("requests", "Requests"),
+    ("approvals", "Approvals"),
+    ("live", "Live"),
+    ("recordings", "Recordings"),
+)
 
 
 class Face(Protocol):
@@ -32,6 +39,8 @@ class Face(Protocol):
     """Name of the bastion for command lines."""
     live: int
     """Live sessions that this user may see, as last heard."""
+    counters: Counters
+    """Requests that wait: one's own, and those to decide."""
 
     def now(self) -> int:
         """Microseconds since the epoch."""
@@ -43,8 +52,10 @@ class Face(Protocol):
         """Log out."""
 
 
-class Frame(Screen[None], inherit_bindings=False):
-    """Subclasses give `SCOPE` (their keys) and `body`. Textual calls `on_…` of each class of the hierarchy,
+class Frame(Screen[str | None], inherit_bindings=False):
+    """May be left with a sentence for the screen behind it.
+
+    Subclasses give `SCOPE` (their keys) and `body`. Textual calls `on_…` of each class of the hierarchy,
     the subclass's first: they do not call each other."""
 
     SCOPE: ClassVar[str]
@@ -144,16 +155,34 @@ class Frame(Screen[None], inherit_bindings=False):
         who = "connecting" if welcome is None else welcome.user
         if welcome is not None and welcome.groups and self.size.width >= 60:
             who += f" ({', '.join(welcome.groups)})"
-        live = f"{self.glyph(states.STATES['LIVE'])} {self.face.live} live   " if self.face.live else ""
-        return both_ends(f" bartizan  {who}", f"{live}{states.clock(self.face.now())} ", self.size.width)
+        counts = "".join(f"{count}   " for count in self._counts())
+        return both_ends(f" bartizan  {who}", f"{counts}{states.clock(self.face.now())} ", self.size.width)
+
+    def _counts(self) -> list[str]:
+        """What there is of each, none named that there is none of: `► 1 waiting`."""
+        counters = self.face.counters
+        found = (
+            ("WAIT", counters.waiting, "waiting"),
+            ("WARN", counters.to_decide, "to decide"),
+            ("LIVE", self.face.live, "live"),
+        )
+        return [f"{self.glyph(states.STATES[state])} {count} {word}" for state, count, word in found if count]
 
     def _tabs(self) -> list[Piece]:
+        """All of them; in a narrow window the numbers, and the name of this one."""
         pieces: list[Piece] = []
+        named = sum(len(title) + 4 for _, title in TABS) <= self.size.width
         for number, (mode, title) in enumerate(TABS, start=1):
+            here = mode == self.TAB
+            count = self.face.counters.to_decide if mode == "approvals" else 0
+            text = f"{number} {title}" if named or here else f"{number}"
             pieces.append((" ", ""))
-            pieces.append((f"{number} {title}", "reverse" if mode == self.TAB else "dim"))
+            pieces.append((f"{text} {count}" if count else text, "reverse" if here else "dim"))
             pieces.append((" ", ""))
         return pieces
+
+    def request_changed(self, event: RequestChanged) -> None:
+        """Something happened to a request that concerns this user; the counters are redrawn anyway."""
 
     def _draw_news(self) -> None:
         """Both; in a low window only what came last. An event takes the rows it needs."""

@@ -27,6 +27,8 @@ class Listing(Frame, Generic[T]):
 
     PLACEHOLDER: ClassVar[str] = ""
     LABEL: ClassVar[str] = "Filter"
+    LIST_FIRST: ClassVar[bool] = False
+    """The list has the focus at the start: for screens that are acted on more than searched."""
 
     DEFAULT_CSS = """
     Listing #filter-row { height: 1; }
@@ -54,7 +56,7 @@ class Listing(Frame, Generic[T]):
 
     def on_mount(self) -> None:
         if self.composed:
-            self.set_focus(self.field)
+            self.set_focus(self.rows if self.LIST_FIRST else self.field)
 
     @property
     def where(self) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from recorder.cast import Event, Header
+from recorder.cast import Event, Header, StreamEvent
 from recorder.replay import Replay
 from recorder.screen import Screen
+from tui.screens.moments import moments
+from tui.screens.transcript import Transcript
 
 SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 IDLE_CAP = 1_000_000
@@ -21,16 +23,18 @@ class Playback:
     thread; nothing else here touches the emulator.
     """
 
-    def __init__(self, events: Sequence[Event], header: Header) -> None:
+    def __init__(self, events: Sequence[Event], header: Header, beside: Iterable[StreamEvent] = ()) -> None:
+        """`beside`: the event stream, where there is one."""
         self.replay = Replay(events, header)
+        self.moments = moments(self.replay.markers, beside)
+        self._output = events
+        self._transcript: Transcript | None = None
         self.header = header
         self.duration = self.replay.duration
-        self.markers = self.replay.markers
         self.at = 0
         self.playing = False
         self.skips_idle = True
         self._times = [event.t for event in events]
-        self._marker_times = [marker.t for marker in self.markers]
         self._speed = SPEEDS.index(1.0)
 
     @property
@@ -88,17 +92,8 @@ class Playback:
             index = bisect_left(self._times, self.at) - 1
             self.seek(self._times[index] if index >= 0 else 0)
 
-    def jump_to_marker(self, by: int) -> bool:
-        """To the next (1) or the previous (-1) marker; False if there is none that way."""
-        if by > 0:
-            index = bisect_right(self._marker_times, self.at)
-        else:
-            index = bisect_left(self._marker_times, self.at) - 1
-        if not 0 <= index < len(self.markers):
-            return False
-        self.seek(self._marker_times[index])
-        return True
-
-    def marker(self) -> int:
-        """How many markers have been passed; the last one is `markers[marker() - 1]`."""
-        return bisect_right(self._marker_times, self.at)
+    def find(self, words: str) -> list[tuple[int, str]]:
+        """Times and lines where these words were written. The first search reads all there is."""
+        if self._transcript is None:
+            self._transcript = Transcript(self._output)
+        return self._transcript.find(words)

@@ -9,6 +9,7 @@ from textual import work
 from textual.binding import BindingType
 from textual.widget import Widget
 
+from broker.wire.approvals import AccessTerms
 from tui import keys
 from tui.screens.box import Box
 from tui.states import inert
@@ -22,29 +23,38 @@ LIMIT = 500
 class ReasonBox(Box[str | None]):
     """Returns the reason, or None if the person gave up. The broker judges it: `problem` is its last word.
 
-    `last` finds the reason to offer again; the box does not wait for it.
+    `last` finds the reason to offer again; the box does not wait for it. `terms`: somebody has to agree, and
+    says whether a reason is needed at all.
     """
 
     SCOPE = "reason"
     BINDINGS: ClassVar[list[BindingType]] = keys.bindings("reason")
 
     def __init__(
-        self, title: str, why: str, last: Callable[[], Awaitable[str]], text: str = "", problem: str = ""
+        self,
+        title: str,
+        why: str,
+        last: Callable[[], Awaitable[str]],
+        text: str = "",
+        problem: str = "",
+        terms: AccessTerms | None = None,
     ) -> None:
         super().__init__(inert(title))
         self._why, self._find_last, self._text, self._problem = why, last, text, problem
+        self._terms = terms
         self._last = ""
 
     def inside(self) -> list[Widget]:
         self._field = Field(id="reason", placeholder="why, e.g. a ticket", limit=LIMIT)
         self._field.value = self._text
         self._notes = Lines(id="notes")
-        return [Lines(id="ask"), self._field, self._notes]
+        return [Lines(id="ask"), self._field, self._notes, Lines(id="terms")]
 
     def on_mount(self) -> None:
         ask = "Reason" + (f" ({self._why})" if self._why else "")
         self.query_one("#ask", Lines).show([[(ask, "bold")]])
         self._note(self._problem)
+        self._fill(self.query_one("#terms", Lines), "" if self._terms is None else _terms(self._terms))
         self.set_focus(self._field)
         self.offer_last()
         self._field.cursor_position = len(self._text)
@@ -57,16 +67,19 @@ class ReasonBox(Box[str | None]):
             self._note(f"Last (↑): {self._last}")
 
     def _note(self, text: str) -> None:
-        lines = wrap(text, max(20, min(76, self.app.size.width - 4)))
-        self._notes.styles.height = max(1, len(lines))
-        self._notes.show([[(line, "")] for line in lines])
+        self._fill(self._notes, text, least=1)
+
+    def _fill(self, lines: Lines, text: str, least: int = 0) -> None:
+        rows = wrap(text, max(20, min(76, self.app.size.width - 4)))
+        lines.styles.height = max(least, len(rows))
+        lines.show([[(row, "")] for row in rows])
 
     def on_input_submitted(self) -> None:
         self.action_send()
 
     def action_send(self) -> None:
         reason = self._field.value.strip()
-        if not reason:
+        if not reason and (self._terms is None or self._terms.reason):
             self._note("Type a reason first. Esc gives up.")
             return
         self.dismiss(reason)
@@ -75,3 +88,15 @@ class ReasonBox(Box[str | None]):
         if self._last:
             self._field.value = self._last
             self._field.cursor_position = len(self._last)
+
+
+def _terms(terms: AccessTerms) -> str:
+    """Who has to agree, and for how long the request and what it grants last."""
+    ticket = f", a ticket like {terms.ticket}" if terms.ticket else ""
+    lasts = f", then lasts {_minutes(terms.lasts_s)}" if terms.lasts_s else ""
+    waits = f"Waits at most {_minutes(terms.within_s)}" if terms.within_s else "Waits until it is decided"
+    return f"Needs approval: {terms.needs}{ticket}. {waits}{lasts}. You may leave meanwhile."
+
+
+def _minutes(seconds: int) -> str:
+    return f"{seconds // 60} min" if seconds >= 60 else f"{seconds} s"

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import time
+from bisect import bisect_left, bisect_right
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import ClassVar
 
 from textual import work
 from textual.binding import BindingType
+from textual.containers import Horizontal
 from textual.widget import Widget
 
 from broker.wire.messages import Chunk, ListRecordings, ReadRecording, Sessions, SessionView
 from recorder.cast import CastError
-from recorder.reader import CastReader
+from recorder.reader import CastReader, decode_events, events_path
 from tui import keys, states
 from tui.screens.frame import Frame
+from tui.screens.moments import ORDER, TYPED, Moment, beside, passed, time_of, told
 from tui.screens.playback import Playback
+from tui.screens.reason import ReasonBox
 from tui.widgets.lines import Lines, Piece, both_ends, wrap
+from tui.widgets.rows import Column, Rows
 from tui.widgets.terminal_view import TerminalView
 from tui.widgets.timeline import timeline
 
@@ -27,7 +32,8 @@ LARGEST = 256 << 20
 """Bytes of a cast that are played here; a larger one is exported and played locally."""
 
 Progress = Callable[[int, int], None]
-Load = Callable[["ReplayScreen"], Awaitable[bytes | None]]
+Load = Callable[["ReplayScreen"], Awaitable[tuple[bytes, bytes] | None]]
+"""The cast and its event stream; empty where there is none."""
 
 
 class ReplayScreen(Frame):
@@ -39,7 +45,12 @@ class ReplayScreen(Frame):
 
     DEFAULT_CSS = """
     ReplayScreen #tabs { display: none; }
-    ReplayScreen.-full Lines { display: none; }
+    ReplayScreen.-full Lines, ReplayScreen.-full #moments { display: none; }
+    ReplayScreen #stage { height: 1fr; }
+    ReplayScreen #moments { display: none; width: 38; border-left: solid ansi_default; }
+    ReplayScreen.-listed #moments { display: block; }
+    ReplayScreen.-listed.-narrow #picture { display: none; }
+    ReplayScreen.-listed.-narrow #moments { width: 1fr; border-left: none; }
     """
 
     def __init__(self, name: str, load: Load, view: SessionView | None = None) -> None:
@@ -51,6 +62,9 @@ class ReplayScreen(Frame):
         self._playback: Playback | None = None
         self._before = 0.0
         self._settling = False
+        self._hits: list[tuple[int, str]] = []
+        self._words = ""
+        self._decisions_only = False
 
     @classmethod
     def of_recording(cls, id: str, view: SessionView | None = None) -> ReplayScreen:
@@ -60,10 +74,12 @@ class ReplayScreen(Frame):
     @classmethod
     def of_file(cls, path: str) -> ReplayScreen:
         """A local file, without a broker."""
-        return cls(Path(path).name, lambda screen: asyncio.to_thread(Path(path).read_bytes))
+        return cls(Path(path).name, lambda screen: asyncio.to_thread(_read_files, Path(path)))
 
     def body(self) -> Iterator[Widget]:
-        yield TerminalView(id="picture")
+        marker = states.STATES["WAIT"]
+        self.list: Rows[Moment] = Rows(_COLUMNS, self.glyph(marker), id="moments")
+        yield Horizontal(TerminalView(id="picture"), self.list, id="stage")
         yield Lines(id="timeline")
 
     def on_mount(self) -> None:
@@ -75,11 +91,11 @@ class ReplayScreen(Frame):
     async def start(self) -> None:
         """Load, then show the first moment."""
         try:
-            data = await self._load(self)
-            if data is None:
+            files = await self._load(self)
+            if files is None:
                 self._fail("")
                 return
-            self._playback = await asyncio.to_thread(_playback, data)
+            self._playback = await asyncio.to_thread(_playback, *files)
         except CastError as exc:
             self._fail(f"This recording cannot be played: {exc}")
             return
@@ -87,6 +103,8 @@ class ReplayScreen(Frame):
             self._fail(f"{self._title}: {exc.strerror}")
             return
         self._state = ""
+        self.list.measure(self._playback.moments)
+        self._show_list()
         self.draw()
         self.set_interval(FRAME_S, self._tick)
 
@@ -96,12 +114,19 @@ class ReplayScreen(Frame):
             self.say(words, "bold")
         self.draw_frame()
 
-    async def fetch(self, id: str) -> bytes | None:
-        """All chunks of the cast as it is now; None after a failure, which has then been said."""
+    async def fetch(self, id: str) -> tuple[bytes, bytes] | None:
+        """Both files as they are now; None after a failure, which has then been said."""
         await self._look_up(id)
+        cast = await self._fetch(id, "cast")
+        if cast is None:
+            return None
+        return cast, await self._fetch(id, "events") or b""
+
+    async def _fetch(self, id: str, part: str) -> bytes | None:
+        """All chunks of one file."""
         data = bytearray()
         while True:
-            body = await self.ask(ReadRecording(id, "cast", len(data)))
+            body = await self.ask(ReadRecording(id, part, len(data)))
             if not isinstance(body, Chunk):
                 return None
             if body.size > LARGEST:
@@ -159,14 +184,12 @@ class ReplayScreen(Frame):
         playback = self._playback
         if playback is None or not self.composed or not self.size.width:
             return
-        line = timeline(self.size.width - 2, playback.at, playback.duration, (m.t for m in playback.markers))
+        places = ((moment.t, moment.letter) for moment in playback.moments)
+        line = timeline(self.size.width - 2, playback.at, playback.duration, places, ORDER)
         self.query_one("#timeline", Lines).show([[(f" {line}", "")]])
-        if playback.markers:
-            number = playback.marker()
-            label = playback.markers[number - 1].label if number else ""
-            words = f"cmd {number}/{len(playback.markers)}  {label}"
-            if words != self._fact[0]:
-                self.tell(words)
+        words = told(playback.moments, playback.at)
+        if words and words != self._fact[0]:
+            self.tell(words)
 
     def _draw_news(self) -> None:
         """What came last; in a low window only what is no mere fact."""
@@ -224,12 +247,92 @@ class ReplayScreen(Frame):
             self._playback.step(by)
             self.draw()
 
-    def action_marker(self, by: int) -> None:
+    def _jump(self, to: int) -> None:
+        assert self._playback is not None
+        self._playback.playing = False
+        self._playback.seek(to)
+        self.draw()
+
+    def action_typed(self, by: int) -> None:
+        self._to_moment(by, TYPED, "", "No command that way.")
+
+    def action_decided(self, by: int) -> None:
+        self._to_moment(by, None, "c", "Nothing was blocked, held or masked that way.")
+
+    def _to_moment(self, by: int, letters: str | None, but: str, none: str) -> None:
         if self._playback is None:
             return
-        if not self._playback.jump_to_marker(by):
-            self.say("No command that way." if self._playback.markers else "No commands are marked in it.")
-        self.draw()
+        moment = beside(self._playback.moments, self._playback.at, by, letters, but)
+        if moment is None:
+            self.say(none if self._playback.moments else "No commands are marked in it.")
+        else:
+            self._jump(moment.t)
+
+    @work(exclusive=True, group="ask")
+    async def action_go_to(self) -> None:
+        """To a time that is typed."""
+        text = await self.app.push_screen_wait(ReasonBox("Go to", "6:41, 1:02:03 or 50%", _nothing))
+        if text is None or self._playback is None:
+            return
+        to = time_of(text, self._playback.duration)
+        if to is None:
+            self.say(f"{text} is no time. Write 6:41, 1:02:03 or 50%.")
+        else:
+            self._jump(to)
+
+    @work(exclusive=True, group="ask")
+    async def action_find(self) -> None:
+        """Text that was shown, anywhere in it; on to the first place from here."""
+        words = await self.app.push_screen_wait(
+            ReasonBox("Find", "text that was shown", _nothing, self._words)
+        )
+        if words is None or self._playback is None:
+            return
+        self._words, self._hits = words, await asyncio.to_thread(self._playback.find, words)
+        self.action_hit(1)
+
+    def action_hit(self, by: int) -> None:
+        """The next or previous place, around the ends."""
+        if self._playback is None or not self._hits:
+            self.say(f'"{self._words}" was not shown.' if self._words else "Find something with / first.")
+            return
+        times, at = [t for t, _ in self._hits], self._playback.at
+        index = bisect_right(times, at) if by > 0 else bisect_left(times, at) - 1
+        index %= len(times)
+        self._jump(times[index])
+        self.say(f"{index + 1} of {len(times)}: {self._hits[index][1]}")
+
+    # ------------------------------------------------------------ the list
+
+    def action_list(self) -> None:
+        self.toggle_class("-listed")
+        self._show_list()
+        self.call_after_refresh(self.draw)
+
+    def action_decisions(self) -> None:
+        self._decisions_only = not self._decisions_only
+        self._show_list()
+
+    def _show_list(self) -> None:
+        if self._playback is None:
+            return
+        every = self._playback.moments
+        shown = [moment for moment in every if moment.letter != "c"] if self._decisions_only else every
+        here = max(0, passed(shown, self._playback.at) - 1)
+        self.list.show(shown, empty=("Nothing is marked in it.",), cursor=here)
+
+    def on_rows_moved(self, event: Rows.Moved) -> None:
+        event.stop()
+
+    def action_list_move(self, by: int) -> None:
+        if self.has_class("-listed"):
+            self.list.move(by)
+
+    def action_list_jump(self) -> None:
+        if self.has_class("-listed") and (moment := self.list.selected) is not None:
+            if self.has_class("-narrow"):
+                self.remove_class("-listed")
+            self._jump(moment.t)
 
     def action_speed(self, by: int) -> None:
         if self._playback is not None:
@@ -250,6 +353,27 @@ class ReplayScreen(Frame):
         self.dismiss(None)
 
 
-def _playback(data: bytes) -> Playback:
+_COLUMNS: tuple[Column[Moment], ...] = (
+    Column("AT", lambda m: (states.length(m.t), ""), 8, 0, least=5, right=True),
+    Column("", lambda m: (m.letter, "bold"), 1, 1, least=1),
+    Column("WHAT", lambda m: (m.text or m.said, ""), 60, 2),
+)
+
+
+async def _nothing() -> str:
+    """No earlier text is offered."""
+    return ""
+
+
+def _read_files(path: Path) -> tuple[bytes, bytes]:
+    """A local cast, and the event stream beside it where there is one. Raises OSError."""
+    try:
+        beside = events_path(path).read_bytes()
+    except OSError:
+        beside = b""
+    return path.read_bytes(), beside
+
+
+def _playback(data: bytes, beside: bytes) -> Playback:
     with CastReader(data) as reader:
-        return Playback(list(reader.events()), reader.header)
+        return Playback(list(reader.events()), reader.header, decode_events(beside))

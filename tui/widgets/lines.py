@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len, chop_cells, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
@@ -62,6 +62,17 @@ def wrap(text: str, width: int) -> list[str]:
         else:
             line = candidate
     return [*lines, line] if line else lines
+
+
+def exact(text: str, width: int) -> list[str]:
+    """Every character of the text, cut only at its own line ends and where `width` cells are full."""
+    lines: list[str] = []
+    for line in text.split("\n"):
+        whole = inert(line)
+        parts = chop_cells(whole, width) or [""]
+        parts[-1] += whole[sum(map(len, parts)) :]  # what takes no cell of its own at the end
+        lines += parts
+    return lines
 
 
 class Lines(Widget):

@@ -119,6 +119,7 @@ class Rows(Widget, Generic[T], can_focus=True, inherit_bindings=False):
         self._fit_columns()
         self._top = 0
         self._scroll()
+        self.refresh()
 
     def on_focus(self) -> None:
         self._refresh_row(self._cursor)

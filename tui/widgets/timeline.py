@@ -7,15 +7,18 @@ from collections.abc import Iterable
 from tui.states import length
 
 
-def timeline(width: int, at: int, duration: int, markers: Iterable[int]) -> str:
-    """In `width` cells; `c` is a marker, `┃` the moment shown. Times in microseconds."""
+def timeline(width: int, at: int, duration: int, moments: Iterable[tuple[int, str]], order: str) -> str:
+    """In `width` cells. Moments are times in microseconds with letters, of which the later in `order` covers
+    the earlier; `┃` is the moment shown."""
     start, end = length(at), length(duration)
     room = width - len(start) - len(end) - 4
     if room < 3:
         return f"{start} / {end}"[:width]
     cells = ["─"] * room
-    for marker in markers:
-        cells[_place(marker, duration, room)] = "c"
+    for t, letter in moments:
+        place = _place(t, duration, room)
+        if order.find(cells[place]) <= order.find(letter):
+            cells[place] = letter
     cells[_place(at, duration, room)] = "┃"
     return f"{start} ├{''.join(cells)}┤ {end}"
 
