@@ -186,10 +186,8 @@ class Engine:
             return plain
         rule = opening[0].rule
         text = f"the policy {rule.name} asks for approval"
-        decision = self._approved(replace(plain, rule=rule, reason=text), request, _terms_of(opening))
-        if decision.verdict is Verdict.NEED_REASON:
-            return decision
-        return replace(decision, break_glass=self._break_glass(opening, request))
+        glass = self._break_glass(opening, request)
+        return self._approved(replace(plain, rule=rule, reason=text), request, _terms_of(opening), glass)
 
     def _held(
         self, plain: Decision, request: AccessRequest, opening: list[Policy], said: Judgement
@@ -199,21 +197,29 @@ class Engine:
         wanted = [*_terms_of(opening), said.approval]
         return self._approved(replace(plain, rule=said.rule, reason=said.reason), request, wanted)
 
-    def _approved(self, plain: Decision, request: AccessRequest, wanted: list[ApprovalTerms]) -> Decision:
-        """NEED_APPROVAL under all terms together; NEED_REASON or DENY where it cannot come to that."""
+    def _approved(
+        self,
+        plain: Decision,
+        request: AccessRequest,
+        wanted: list[ApprovalTerms],
+        glass: ApprovalTerms | None = None,
+    ) -> Decision:
+        """NEED_APPROVAL under all terms together; NEED_REASON or DENY where it cannot come to that. Where
+        nobody could approve, who may go past the approval is not denied: that is what it is for."""
         name = plain.rule.name
         terms = merged(wanted)
         if terms is None:
             return replace(plain, verdict=Verdict.DENY, reason=f"{name} and others ask for different tickets")
         terms = in_force(terms, request.target, self._on_call)
         unmet = terms.unmet(request.principal.name)
-        if unmet is not None:
-            return replace(plain, verdict=Verdict.DENY, reason=f"{plain.reason}: {unmet}")
+        reason = plain.reason if unmet is None else f"{plain.reason}: {unmet}"
+        if unmet is not None and glass is None:
+            return replace(plain, verdict=Verdict.DENY, reason=reason)
         lacking = terms.lacks(request.reason)
         if lacking is not None:
             text = f"{name} asks for {lacking}"
             return replace(plain, verdict=Verdict.NEED_REASON, reason=text, approval=terms)
-        return replace(plain, verdict=Verdict.NEED_APPROVAL, approval=terms)
+        return replace(plain, verdict=Verdict.NEED_APPROVAL, reason=reason, approval=terms, break_glass=glass)
 
     def _break_glass(self, opening: list[Policy], request: AccessRequest) -> ApprovalTerms | None:
         """Who reviews it if the principal goes past the approval of each of these policies; None: may not."""

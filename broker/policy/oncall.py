@@ -80,11 +80,12 @@ class DutyRoster:
         version = _version(self._path)
         if version == self._version:
             return
-        self._version, self._lists = version, {}
+        lists: dict[str, Members] = {}
         try:
-            self._lists = read_duty(self._path)
+            lists = read_duty(self._path)
         except InvalidConfig as error:
             log.error("on-call.refused", error=error.message)
+        self._lists, self._version = lists, version
 
 
 def _version(path: Path) -> tuple[int, int, int] | None:

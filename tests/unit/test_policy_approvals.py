@@ -374,6 +374,18 @@ def test_break_glass_goes_past_an_approval_only_if_each_policy_lets_it(tmp_path:
     assert (glass.text, glass.within_s) == ("1 of group audit and 1 of group sec", 7200)
 
 
+def test_the_glass_may_be_broken_where_nobody_could_approve(tmp_path: Path) -> None:
+    """Nobody on call is the emergency that it is for; all others are denied."""
+    asked = engine(tmp_path, opening("{from: {on_call: dba}}", break_glass=GLASS))
+    decision = asked.decide(ask(SRE))
+    assert (decision.verdict, decision.break_glass is not None) == (Verdict.NEED_APPROVAL, True)
+    assert decision.reason.endswith("(1 of on call: dba) nobody is left beside who asks")
+    assert asked.decide(ask(ALICE)).verdict is Verdict.DENY
+    unreviewed = GLASS.replace("{groups: sec}", "{users: sam}")
+    nobody = engine(tmp_path, opening("{from: {on_call: dba}}", break_glass=unreviewed))
+    assert nobody.decide(ask(SRE)).verdict is Verdict.DENY
+
+
 def test_break_glass_opens_nothing_else(tmp_path: Path) -> None:
     """Hours, denials, reasons and held commands stay: only the approval of the opening is gone past."""
     closed = engine(tmp_path, opening(DBA, break_glass=GLASS, when="{days: sun}"))
