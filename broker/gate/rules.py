@@ -63,7 +63,7 @@ def _unseen(line: CommandLine) -> CommandLine:
         for command in line.commands
     )
     reason = f"what is typed into {_name(listening)} is not judged here"
-    return CommandLine(commands, line.opaque or reason, line.incomplete)
+    return replace(line, commands=commands, opaque=line.opaque or reason)
 
 
 def judge(rules: CommandRules, line: CommandLine) -> Judgement:
@@ -357,6 +357,8 @@ def _all_sql(rule: CommandRule, command: SimpleCommand) -> bool:
 
 
 def _listed(rule: CommandRule, sql: SqlText) -> bool:
+    if sql.typed:
+        return True
     if sql.text is None or not known(sql.text):
         return False
     if rule.sql and not all(_of_kind(rule.sql, one) for one in each_statement(sql.dialect, sql.text)):

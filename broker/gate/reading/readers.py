@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from broker.gate.programs.look import familiar
 from broker.gate.reading.interpreters import CodeLines, PythonLines
@@ -14,7 +14,7 @@ from broker.gate.reading.sqlclients import SqlLines
 from broker.gate.reading.unknown import UnknownLines
 from broker.gate.shell import parse
 from broker.gate.sql import MYSQL, POSTGRESQL, SQLITE
-from broker.model.command import CommandLine, SimpleCommand
+from broker.model.command import DIALECTS, CommandLine, SimpleCommand
 from broker.model.target import Dialect
 
 _MOST = 12
@@ -83,9 +83,11 @@ class LineReaders:
 
 def _readings(reader: LineReader, text: str, *, whole: bool) -> list[CommandLine]:
     try:
-        return reader.read(text, whole=whole)
+        lines = reader.read(text, whole=whole)
     except Exception as error:  # a defect here must not let a line through
-        return [CommandLine((), f"it could not be read ({type(error).__name__})")]
+        lines = [CommandLine((), f"it could not be read ({type(error).__name__})")]
+    dialect = reader.language if reader.language in DIALECTS else "shell"
+    return [replace(line, text=line.text or text, dialect=dialect) for line in lines]
 
 
 def _started_by(reader: LineReader, text: str, *, sure: bool) -> list[LineReader]:

@@ -52,7 +52,7 @@ def each_statement(dialect: str, text: str) -> list[Reading]:
     """One reading for each statement and client command of the text, or one for all that cannot be split.
     Never raises."""
     whole = read_sql(dialect, text)
-    if dialect not in {MYSQL, POSTGRESQL} or len(text) > MAX_LENGTH or "\0" in text:
+    if dialect not in {MYSQL, POSTGRESQL, SQLITE} or len(text) > MAX_LENGTH or "\0" in text:
         return [whole]
     try:
         return [read_pieces(dialect, [piece]) for piece in Splitter(dialect).feed(text, last=True)] or [whole]
