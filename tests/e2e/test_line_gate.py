@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -79,7 +80,9 @@ def test_blocked_edited_run(
     home = accounts.add(label, shell=SHELLS[label]).home
     terminal = enter(label)
     terminal.send(b"touch x-file\r")
-    terminal.expect(r"BLOCKED  touch is not for this host \(rule no-touch\)\. Nothing sent\.")
+    terminal.expect(
+        r"BLOCKED  touch is not for this host \(rule no-touch,[^)]*lab\.yaml:\d+\)\.\s+Nothing\s+sent\."
+    )
     terminal.expect(r"target\$ ")
     terminal.send(b"\x1b[A")
     terminal.expect(r"x-file")
@@ -118,7 +121,9 @@ def test_a_stream_without_a_terminal_stops_at_the_refused_line(
     client = gated.client(f"{name}+lab", user_key)
     done = client.run("sh", "-s", input=b"echo one\ntouch y-file\necho two\n")
     assert done.stdout.split() == [b"one"]
-    assert b"[E-DENIED] touch is not for this host (rule no-touch)" in done.stderr
+    assert re.search(
+        rb"\[E-DENIED\] touch is not for this host \(rule no-touch, \S*lab.yaml:\d+\)", done.stderr
+    )
     assert done.returncode == 77
     assert not (Path(accounts.add("bash", shell=SHELLS["bash"]).home) / "y-file").exists()
 

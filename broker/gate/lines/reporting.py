@@ -38,11 +38,15 @@ class Reporting:
         self._level = 0
         self._serials: dict[int, int] = {}
         """Serial number of the last line that each hooked shell reported."""
+        self._shells: dict[int, str] = {}
         self._entering = 0
         """Serial of a line whose shell asked for leave to report it."""
         self._reported = ""
         """Lines reported and allowed since the last prompt: a continuation is judged with them."""
         self._verdict = ""
+        self._several: int | None = None
+        """The shell that was allowed more than one line at once, and asks about each after the first: until
+        it shows a prompt all that it runs is from there, or is what it does at every prompt."""
         self._waited = False
         """The line answered last had to wait."""
         self._vouched = True
@@ -110,27 +114,28 @@ class Reporting:
             self._flow.send(boot.probe())
             self._flow.hold(Wait(Why.BOOT, t, t + ANSWER_LATEST))
         else:
-            self._give_up("the shell did not answer")
+            self._give_up("the shell did not answer", t)
 
     def _versions(self, boot: Boot, mark: Mark, t: int) -> None:
         lines = boot.inject(mark.payload)
         if lines is None:
-            self._give_up("the shell is none that can report its lines")
+            self._give_up("the shell is none that can report its lines", t)
             return
         self._flow.send(lines)
         self._flow.hold(Wait(Why.BOOT, t, t + ANSWER_LATEST))
 
     def _ready(self, boot: Boot, t: int) -> None:
         flow = self._flow
-        self._serials[boot.level] = 0
+        self._serials[boot.level], self._shells[boot.level] = 0, boot.shell
         self.boot, flow.hooked = None, True
         flow.place, flow.typing = Place.RUNNING, Typing()
         flow.show(b"\r\x1b[K")
         flow.fact("gate-hooked", shell=boot.shell, level=boot.level)
         flow.hold(Wait(Why.ANSWER, t, t + REPORT_LATEST))
 
-    def _give_up(self, why: str) -> None:
-        """This shell does not report: its lines are read from the keys and the screen."""
+    def _give_up(self, why: str, t: int) -> None:
+        """This shell does not report: its lines are read from the keys and the screen. What was typed ahead
+        waits for its prompt."""
         flow, boot = self._flow, self.boot
         assert boot is not None, "only a shell that is being hooked is given up"
         self.boot, flow.wait = None, None
@@ -138,6 +143,7 @@ class Reporting:
         flow.show(b"\r\x1b[K" + bytes(boot.swallowed).replace(boot.nonce.encode(), b"..."))
         flow.typing = Typing()
         flow.fact("gate-unhooked", why=why)
+        flow.hold(Wait(Why.ANSWER, t, t + SETTLE_LATEST, QUIET))
 
     # ------------------------------------------------------------ keys at its prompt
 
@@ -206,7 +212,7 @@ class Reporting:
         held = flow.wait.key if flow.wait is not None and flow.waits(Why.SETTLE) else None
         flow.place, flow.typing = Place.PROMPT, Typing()
         if mark.kind == "P":
-            self._reported = ""
+            self._reported, self._several = "", None
         if flow.waits(Why.ANSWER, Why.SETTLE):
             flow.wait = None
         if held is not None:
@@ -228,6 +234,7 @@ class Reporting:
         if mark.serial <= self._serials[mark.level] and mark.serial != self._entering:
             return
         self._holding.gone(t)
+        self._several = None
         self._serials[mark.level], self._entering = mark.serial, 0
         text = unquoted(mark.payload)
         whole = f"{self._reported}\n{text}" if self._reported else text
@@ -238,6 +245,9 @@ class Reporting:
         """A command that no reported line stands behind: accepted by some other key, or bound to one."""
         self._holding.gone(t)
         self._vouched = True
+        if mark.level == self._several:
+            self._answer(mark, t, "y")
+            return
         text = unquoted(mark.payload)
         self._ruled(mark, t, self._judged(text, text), text, text, None)
 
@@ -262,6 +272,7 @@ class Reporting:
 
         def passed(t: int) -> None:
             self._reported = self._reported if begun is None else begun
+            self._several = mark.level if begun is not None and "\n" in text else None
             flow.expect(whole)
             self._answer(mark, t, "y")
 
@@ -271,10 +282,11 @@ class Reporting:
             self._answer(mark, t, "n")
 
         self._waited = ruling.waits
+        redraws = self._shells.get(mark.level) == "fish"  # it colours the line in its own time
         if ruling.waits:
-            self._holding.open(ruling, whole, t, release=passed, drop=refused)
+            self._holding.open(ruling, whole, t, release=passed, drop=refused, redraw=redraws)
         elif ruling.allowed:
-            flow.warn(ruling, text)
+            flow.warn(ruling, text, redraws)
             passed(t)
         else:
             flow.drop_lines()
