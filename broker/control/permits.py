@@ -14,6 +14,7 @@ from broker.wire.messages import (
     Message,
     OpenTarget,
     ReadRecording,
+    ShowSession,
 )
 
 
@@ -27,7 +28,9 @@ class Role(StrEnum):
     ROOT = "root"
 
 
-_READ: frozenset[type[Message]] = frozenset({ListTargets, ListSessions, ListRecordings, ReadRecording})
+_READ: frozenset[type[Message]] = frozenset(
+    {ListTargets, ListSessions, ShowSession, ListRecordings, ReadRecording}
+)
 
 PERMITS: dict[Role, frozenset[type[Message]]] = {
     Role.PICKER: _READ | {OpenTarget},

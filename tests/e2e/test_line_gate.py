@@ -138,3 +138,22 @@ def test_rules_for_lines_refuse_a_shell_that_cannot_be_gated(
     done = gated.client(f"{name}+lab", user_key).run(input=b"echo one\n")
     assert done.returncode == 77
     assert b"has rules for command lines, and none are read here (gate is off)" in done.stderr
+
+
+def test_a_session_shows_how_its_lines_are_judged(
+    gated: Broker, enter: Callable[[str], Pty], accounts: Accounts
+) -> None:
+    terminal = enter("bash")
+    terminal.send(b"echo se'en'\r")
+    terminal.expect(r"[\r\n]seen\r")
+    terminal.send(b"touch x\r")
+    terminal.expect("BLOCKED")
+    name = accounts.add("bash", shell=SHELLS["bash"]).name
+    [id] = [json.loads(line)["id"] for line in gated.cli("sessions", "ls", "--json").stdout.splitlines()]
+    shown = json.loads(gated.cli("sessions", "show", id, "--json").stdout)
+    assert (shown["user"], shown["target"], shown["account"]) == ("alice", "lab", name)
+    lines = shown["lines"]
+    assert (lines["mode"], lines["source"], lines["verdict"]) == ("hook", "hook", "deny")
+    assert (lines["last"], lines["rule"], lines["allowed"], lines["denied"]) == ("touch x", "no-touch", 1, 1)
+    told = dict(line.split("\t") for line in gated.cli("sessions", "show", id).stdout.splitlines())
+    assert (told["lines: mode"], told["lines: denied"], told["account"]) == ("hook", "1", name)
