@@ -41,6 +41,16 @@ def show(rows: Sequence[Row], *, as_json: bool) -> None:
             click.echo("\t".join(_plain(value) for value in row.values()))
 
 
+def show_facts(facts: Row) -> None:
+    """Print the facts of one thing, a row for each: its name and its value, aligned on a terminal."""
+    people = sys.stdout.isatty()
+    longest = max(map(len, facts), default=0)
+    for name, value in facts.items():
+        text = _for_people(value) if people else _plain(value)
+        label = name.replace("_", " ")
+        click.echo(f"{label:<{longest}}  {text}" if people else f"{label}\t{text}")
+
+
 def done(message: str, fields: Mapping[str, object], *, as_json: bool) -> None:
     """Tell that a change was made: a sentence, or one object."""
     if as_json:

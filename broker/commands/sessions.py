@@ -6,10 +6,11 @@ import os
 import sys
 
 import click
+from msgspec import to_builtins
 
 from broker.commands.asking import INHERITED, ask, control_socket, converse
 from broker.commands.context import Context
-from broker.commands.listing import Row, moment, show
+from broker.commands.listing import Row, moment, print_object, show, show_facts
 from broker.commands.verifying import bundle, verify
 from broker.model.errors import Invalid
 from broker.model.ids import is_session_id
@@ -24,6 +25,7 @@ from broker.wire.messages import (
     ReadRecording,
     Sessions,
     SessionView,
+    ShowSession,
 )
 
 
@@ -42,6 +44,26 @@ def list_sessions(context: Context, as_json: bool) -> None:
     """
     found = ask(context, ListSessions(), Sessions).items
     show([_row(view) for view in found], as_json=as_json or context.json)
+
+
+@sessions.command("show")
+@click.argument("id")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.pass_obj
+def show_session(context: Context, id: str, as_json: bool) -> None:
+    """Show the session ID: who, where, since when, and how its command lines are judged.
+
+    \b
+    Example: bartizan sessions show S-81c
+             bartizan sessions show S-81c --json | jq .lines.state
+    """
+    [view] = ask(context, ShowSession(id), Sessions).items
+    lines = None if view.lines is None else to_builtins(view.lines)
+    if as_json or context.json:
+        print_object({**_row(view), "lines": lines})
+        return
+    facts = {**_row(view), **{f"lines: {name}": value for name, value in (lines or _UNJUDGED).items()}}
+    show_facts({name: value for name, value in facts.items() if value not in ("", None)})
 
 
 @sessions.command()
@@ -120,6 +142,7 @@ def play(context: Context, what: str) -> None:
 
 recordings.add_command(verify)
 recordings.add_command(bundle)
+_UNJUDGED = {"mode": "off"}
 
 
 def _row(view: SessionView) -> Row:

@@ -36,6 +36,8 @@ from broker.wire.messages import (
     OpenTarget,
     ReadRecording,
     Sessions,
+    SessionView,
+    ShowSession,
     Targets,
     TargetView,
     Verified,
@@ -88,7 +90,9 @@ class Handlers:
             case ListTargets(query):
                 return await asyncio.to_thread(self._list_targets, asker, query, self._live(asker))
             case ListSessions():
-                return Sessions([session_view(row) for row in self._live(asker)])
+                return Sessions([self._view(row) for row in self._live(asker)])
+            case ShowSession(id):
+                return Sessions([self._view(await self._session_row(asker, id))])
             case ListRecordings(query, limit):
                 return await asyncio.to_thread(self._list_recordings, asker, query, limit)
             case ReadRecording(id, part, offset):
@@ -140,6 +144,9 @@ class Handlers:
 
     def _live(self, asker: Asker) -> list[SessionRow]:
         return [row for row in self.sessions.live() if self._may_see(asker, row)]
+
+    def _view(self, row: SessionRow) -> SessionView:
+        return session_view(row, self.sessions.lines(row.id))
 
     def _may_see(self, asker: Asker, row: SessionRow) -> bool:
         return asker.admin or row.user == asker.who.principal.name

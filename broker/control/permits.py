@@ -28,6 +28,7 @@ from broker.wire.messages import (
     ListTargets,
     OpenTarget,
     ReadRecording,
+    ShowSession,
     VerifyRecording,
 )
 from broker.wire.tagged import Message
@@ -47,6 +48,7 @@ _READ: frozenset[type[Message]] = frozenset(
     {
         ListTargets,
         ListSessions,
+        ShowSession,
         ListRecordings,
         ReadRecording,
         VerifyRecording,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from broker.model.access import Decision, Verdict
-from broker.model.session import SessionRow
+from broker.model.session import LineReport, SessionRow
 from broker.model.target import Target
-from broker.wire.messages import AccountView, SessionView, TargetView, Verified
+from broker.wire.messages import AccountView, GateView, SessionView, TargetView, Verified
 from recorder import verify
 
 STATE = {
@@ -36,7 +38,8 @@ def target_view(target: Target, accounts: list[AccountView], last_at: int | None
     )
 
 
-def session_view(row: SessionRow) -> SessionView:
+def session_view(row: SessionRow, report: LineReport | None = None) -> SessionView:
+    """`report`: of a live session whose lines are judged."""
     return SessionView(
         id=row.id,
         user=row.user,
@@ -52,6 +55,7 @@ def session_view(row: SessionRow) -> SessionView:
         exit_status=row.exit_status,
         end_reason=row.end_reason,
         size=row.size,
+        lines=None if report is None else GateView(**asdict(report)),
     )
 
 

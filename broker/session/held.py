@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from broker.gate.lines.doings import Held, Settled
 from broker.gate.lines.ruling import Word
 from broker.session.actions import Action, CancelApproval, OpenApproval, RecordEvent, RecordMarker
 from broker.session.events import ApprovalOpened
-from broker.session.notices import Voice, because, shown
+from broker.session.notices import BELL, Voice, because, shown
 
 SECOND = 1_000_000
 ASKING = 300_000
 """Somebody has usually been asked by then, and the notice begins with the number of the request."""
 EVERY = 10 * SECOND
 """So often the time in the notice is brought up to date."""
+
+REST = "Enter sends on, Ctrl-C drops."
+"""What to do about lines that wait behind one that runs."""
 
 _ENDS = {
     "denied": ("denied", "DENIED", ""),
@@ -60,9 +63,9 @@ def ending(held: Held, settled: Settled, request: str) -> list[Action]:
     return actions
 
 
-def lines(count: int) -> str:
-    """So many lines, in words."""
-    return f"{count} line" if count == 1 else f"{count} lines"
+def waiting(count: int) -> str:
+    """That so many lines wait, in words; empty for none."""
+    return "" if not count else "1 more line waits" if count == 1 else f"{count} more lines wait"
 
 
 def ending_words(settled: Settled, at: str, stream: bool = False) -> tuple[str, str, str]:
@@ -70,13 +73,13 @@ def ending_words(settled: Settled, at: str, stream: bool = False) -> tuple[str, 
     said = f' "{settled.comment}"' if settled.comment else ""
     by = f"by {settled.by}{f' {at}' if at else ''}{said}." if settled.by else ""
     if settled.runs:
-        rest = f"  {lines(settled.behind)} more: Enter sends on, Ctrl-C drops." if settled.behind else ""
+        rest = f"  {waiting(settled.behind)}: {REST}" if settled.behind else ""
         return "approved", settled.outcome.upper(), f"{by}  Running.{rest}".strip()
     glyph, word, text = _ENDS.get(settled.outcome, _ENDS["failed"])
     if settled.outcome == "failed" and settled.comment:
         text = f"{settled.comment}."
     sent = "" if stream else "  Nothing sent."
-    rest = f"  {lines(settled.behind)} behind it dropped." if settled.behind and not stream else ""
+    rest = "  What came with it is dropped." if settled.behind and not stream else ""
     return glyph, word, f"{by or text}{sent}{rest}".strip()
 
 
@@ -127,16 +130,18 @@ class HeldNotice:
         self.until = t + event.within_s * SECOND
         self.due = t
 
-    def moved(self) -> None:
-        """Something else was drawn, or the window has another size: the notice is not where it was."""
+    def moved(self, cols: int | None = None) -> None:
+        """Something else was drawn, or the window has another width: the notice is not where it was."""
         self._rows = 0
+        if cols:
+            self.held = replace(self.held, spot=replace(self.held.spot, cols=cols))
 
     def draw(self, t: int) -> bytes:
         """The notice as it is now; the cursor stays at its end."""
         self.due = None if self.confirm or self.overlaid else t + EVERY
         first, self.drawn = not self.drawn, True
         if self.overlaid:
-            return self._over(first, t)
+            return self._over(t)
         spot = self.held.spot
         row = self.voice.words(*self._words(t))
         rows = self.voice.rows(spot, [row])
@@ -150,12 +155,16 @@ class HeldNotice:
         self._rows = rows.count("\n") + 1
         return data
 
-    def _over(self, first: bool, t: int) -> bytes:
+    def _over(self, t: int) -> bytes:
         glyph, word, text = self._words(t)
         if self.confirm:
             text = f"{text}  {because(self.held.ruling)}"
-        data = self.voice.overlay(glyph, word, text, self.held.spot.cols, bell=first)
-        return self.voice.title(f"{word}: {shown(self.held.line)}") + data if first else data
+        return self.voice.overlay(glyph, word, text, self.held.spot.cols)
+
+    def call(self, t: int) -> bytes:
+        """What makes a user look who may be elsewhere: the window's title, and a bell."""
+        word = self._words(t)[1]
+        return self.voice.title(f"{word}: {shown(self.held.line)}") + BELL
 
     def _words(self, t: int) -> tuple[str, str, str]:
         if self.confirm:
@@ -171,20 +180,20 @@ class HeldNotice:
     def _details(self) -> list[str]:
         """What does not change: the line where the shell has taken it from the screen, why, how many more."""
         held = self.held
-        behind = f"  {lines(held.behind)} behind it will wait." if held.behind else ""
+        behind = f"  {waiting(held.behind)} behind it." if held.behind else ""
         line = [f"  {shown(held.line)}"] if held.spot.bare else []
         return [*line, f"  {shown(because(held.ruling))}.{behind}"]
 
-    def end(self, settled: Settled, t: int, title: str) -> bytes:
-        """How it came out. `title`: the window's, as a program has set it."""
+    def end(self, settled: Settled, t: int) -> bytes:
+        """How it came out."""
         glyph, word, text = ending_words(settled, self._wall(t))
         if self.overlaid:
-            return self.title_back(title) + self.voice.overlay(glyph, word, text, self.held.spot.cols)
+            return self.voice.overlay(glyph, word, text, self.held.spot.cols)
         if not settled.runs and self.held.line.isprintable():
             text += "  Arrow up brings it back."
         texts = [self.voice.words(glyph, word, text)]
         spot = settled.spot
-        if self.drawn and spot is self.held.spot:
+        if self.drawn and not settled.moved:
             data = self.voice.encoded(f"\r\n\x1b[0m{self.voice.rows(spot, texts)}")
         else:
             first = [f"  {shown(self.held.line)}"] if spot.bare else []
@@ -193,7 +202,7 @@ class HeldNotice:
         return data + (b"\r\n" if fresh else b"")
 
     def title_back(self, title: str) -> bytes:
-        """The window's title as it was, if the notice has changed it."""
+        """The window's title as a program has set it, if the notice has changed it."""
         return self.voice.title_back(title) if self.overlaid and self.drawn else b""
 
     def text(self, t: int) -> str:

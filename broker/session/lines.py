@@ -51,8 +51,8 @@ from broker.session.actions import (
     UseApproval,
 )
 from broker.session.events import ApprovalOpened, ApprovalSettled
-from broker.session.held import HeldNotice, ending, lines, opening
-from broker.session.notices import Voice, because, shown
+from broker.session.held import REST, HeldNotice, ending, opening, waiting
+from broker.session.notices import BELL, Voice, because, shown
 from broker.session.tally import Tally
 
 JudgeText = Callable[[bytes | CommandLine], Judgement | None]
@@ -213,7 +213,7 @@ class GatedLines:
     def resized(self, cols: int, rows: int) -> None:
         self._gate.resized(cols, rows)
         if self._notice is not None:
-            self._notice.moved()
+            self._notice.moved(cols)
 
     def wake(self, t: int) -> list[Action]:
         actions = self._perform(self._gate.wake(t), t)
@@ -274,7 +274,10 @@ class GatedLines:
         text = f"{because(ruling)}. Nothing sent."
         note = RecordEvent("notice", {"text": f"{word} {text}"})
         if refused.overlay:
-            return [note, *self._over_screen(self._voice.overlay(glyph, word, text, self._gate.cols), t)]
+            return [
+                note,
+                *self._over_screen(BELL, self._voice.overlay(glyph, word, text, self._gate.cols), t),
+            ]
         stands = refused.above is not None
         data = self._voice.blocked(glyph, word, text, shown(refused.line), self._gate.cols, stands)
         return [note, *self._show((refused.above or b"") + data + (refused.repaint or b""))]
@@ -284,9 +287,10 @@ class GatedLines:
         actions: list[Action] = [RecordEvent("warned", {"text": warned.line, "rule": warned.ruling.rule})]
         if warned.spot.overlay:
             data = self._voice.overlay("warning", "WARNING", text, warned.spot.cols)
-            return [*actions, *self._over_screen(data, t)]
+            return [*actions, *self._over_screen(BELL, data, t)]
         data = self._voice.below(warned.spot, [self._voice.words("warning", "WARNING", text)])
-        return [*actions, *self._show(data + (b"\r\n" if warned.spot.bare else b""))]
+        fresh = b"\r\n" if warned.spot.bare or warned.again else b""
+        return [*actions, *self._show(data + fresh + warned.again)]
 
     # ------------------------------------------------------------ a line that waits
 
@@ -301,7 +305,10 @@ class GatedLines:
         first = not notice.drawn
         data = notice.draw(t)
         said: list[Action] = [RecordEvent("notice", {"text": notice.text(t)})] if first else []
-        shows = self._over_screen(data, t, notice.confirm) if notice.overlaid else self._show(data)
+        if notice.overlaid:
+            shows = self._over_screen(notice.call(t) if first else b"", data, t, notice.confirm)
+        else:
+            shows = self._show(data)
         again: list[Action] = [SetTimer(NOTICE, notice.due)] if notice.due is not None else []
         return [*said, *shows, *again]
 
@@ -319,18 +326,19 @@ class GatedLines:
         notice, self._notice = self._notice, None
         assert notice is not None, "only what is held is settled"
         self._approved = settled.number if settled.runs and not notice.confirm else 0
-        data = notice.end(settled, t, self._gate.title)
-        shows = self._over_screen(data, t) if notice.overlaid else self._show(data)
+        data, back = notice.end(settled, t), notice.title_back(self._gate.title)
+        shows = self._over_screen(back, data, t) if notice.overlaid else self._show(data)
         return [*ending(notice.held, settled, notice.request), *shows]
 
     def _waiting(self, count: int) -> list[Action]:
-        text = f"{lines(count)} typed ahead: Enter sends on, Ctrl-C drops."
+        text = f"{waiting(count)}: {REST}"
         return self._show(self._voice.say("warning", "WAITING", text))
 
     def _show(self, data: bytes) -> list[Action]:
         self._gate.shown(data)
         return [SendClient(data)]
 
-    def _over_screen(self, data: bytes, t: int, lasting: bool = False) -> list[Action]:
-        """A notice on the last row; what it covers is drawn again later."""
-        return [SendClient(data), *self._perform(self._gate.covered(t, lasting), t)]
+    def _over_screen(self, call: bytes, data: bytes, t: int, lasting: bool = False) -> list[Action]:
+        """A notice on the last row; what it covers is drawn again later. `call`: goes with it, once."""
+        calls: list[Action] = [SendClient(call)] if call else []
+        return [*calls, *self._perform(self._gate.cover(data, t, lasting), t)]

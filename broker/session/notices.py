@@ -18,6 +18,7 @@ GLYPHS = {
     "warning": ("▲", "!"),
 }
 INDENT = "  "
+BELL = b"\a"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +32,12 @@ class Voice:
     def say(self, glyph: str, word: str, text: str) -> bytes:
         """One notice. `word` is the state in capitals, or the code for scripts."""
         if not self.terminal:
-            return f"bartizan: [{word}] {inert(text)}\n".encode()
+            return f"bartizan: [{inert(word)}] {inert(text)}\n".encode()
         return self.encoded(f"\r\n{self.words(glyph, word, text)}\r\n")
 
     def words(self, glyph: str, word: str, text: str) -> str:
         """A notice as text: the state by a glyph and in words, so that either is enough."""
-        return f"{GLYPHS[glyph][0 if self.utf8 else 1]} {word}  {inert(text)}"
+        return f"{GLYPHS[glyph][0 if self.utf8 else 1]} {inert(word)}  {inert(text)}"
 
     def blocked(
         self, glyph: str, word: str, text: str, line: str, cols: int = 80, stands: bool = False
@@ -58,11 +59,10 @@ class Voice:
         """Texts as rows of the terminal."""
         return "\r\n".join(row for text in texts for row in wrapped(text, spot.cols))
 
-    def overlay(self, glyph: str, word: str, text: str, cols: int = 80, bell: bool = True) -> bytes:
+    def overlay(self, glyph: str, word: str, text: str, cols: int = 80) -> bytes:
         """A notice on the last row, over a full-screen program; the cursor stays where it is."""
         row = cut(self.words(glyph, word, text), cols - 1)
-        ring = "\a" if bell else ""
-        return self.encoded(f"\x1b7\x1b[999;1H\x1b[0;7m\x1b[2K{row}\x1b[0m\x1b8{ring}")
+        return self.encoded(f"\x1b7\x1b[999;1H\x1b[0;7m\x1b[2K{row}\x1b[0m\x1b8")
 
     def title(self, text: str) -> bytes:
         """Keep the window's title on the terminal's stack (XTWINOPS 22) and set another."""
@@ -115,11 +115,11 @@ def cut(text: str, cols: int) -> str:
 
 
 def wrapped(text: str, cols: int) -> list[str]:
-    """Rows of less than `cols` columns, broken at blanks where there are any; the later ones indented."""
+    """Rows of at most `cols` columns, broken at blanks where there are any; the later ones indented."""
     words = text.split(" ")
     rows, row = [], words[0]
     for word in words[1:]:
-        if width(row) + 1 + width(word) >= cols and row.strip():
+        if width(row) + 1 + width(word) > cols and row.strip():
             rows.append(row)
             row = INDENT + word
         else:
@@ -131,8 +131,8 @@ def wrapped(text: str, cols: int) -> list[str]:
 def _broken(row: str, cols: int) -> list[str]:
     """A row without blanks to break it at."""
     pieces = []
-    while width(row) >= cols > len(INDENT) + 2:
-        head = cut(row, cols - 1)
+    while width(row) > cols > len(INDENT) + 2:
+        head = cut(row, cols)
         pieces.append(head)
         row = INDENT + row[len(head) :]
     return [*pieces, row]

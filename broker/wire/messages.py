@@ -53,6 +53,12 @@ class ListSessions(Message, frozen=True, tag="list-sessions"):
     """Live sessions: one's own, all for an admin. → `Sessions`"""
 
 
+class ShowSession(Message, frozen=True, tag="show-session"):
+    """One session, live or over, with how its lines are judged while it is live. → `Sessions`"""
+
+    id: str
+
+
 class ListRecordings(Message, frozen=True, tag="list-recordings"):
     """Recordings this user may read, newest first; every word of `query` must occur. → `Sessions`"""
 
@@ -93,6 +99,7 @@ class KillSession(Message, frozen=True, tag="kill-session"):
 Ask = (
     ListTargets
     | ListSessions
+    | ShowSession
     | ListRecordings
     | ReadRecording
     | VerifyRecording
@@ -131,7 +138,26 @@ class TargetView(Struct, frozen=True):
     """Live sessions there that this user may see."""
 
 
-class SessionView(Struct, frozen=True):
+class GateView(Struct, frozen=True):
+    """How the command lines of a live session are judged, and how that went so far."""
+
+    mode: str
+    """How they become known: `hook`, `keys+screen` or `stream`."""
+    state: str
+    """Where input goes now: `prompt`, `running`, `held`, `confirming` …"""
+    request: str
+    """Id of the request that a held line waits for."""
+    last: str
+    """The last line judged; empty where it was typed without echo."""
+    source: str
+    verdict: str
+    rule: str
+    allowed: int
+    held: int
+    denied: int
+
+
+class SessionView(Struct, frozen=True, omit_defaults=True):
     id: str
     user: str
     target: str
@@ -148,6 +174,8 @@ class SessionView(Struct, frozen=True):
     end_reason: str
     size: int
     """Bytes of the cast."""
+    lines: GateView | None = None
+    """None: the session is over, or its lines are not judged."""
 
 
 # ---------------------------------------------------------------- replies

@@ -95,7 +95,12 @@ class Screen:
     def scrolls_plainly(self) -> bool:
         """True between sequences and characters, where line feeds at the bottom scroll the whole screen."""
         plain = self._terminal.margins is None and not self.mode(6) and not self.mode(20, private=False)
-        return plain and not self._parser.pending() and self._decoder.getstate() == (b"", 0)
+        return plain and self.complete
+
+    @property
+    def complete(self) -> bool:
+        """True between sequences and characters: something else could be drawn now."""
+        return not self._parser.pending() and self._decoder.getstate() == (b"", 0)
 
     def joined(self, row: int) -> bool:
         """True if `row` continues the row above it: the text was one line, wrapped by the terminal."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -86,7 +87,9 @@ def test_blocked_edited_run(
     home = accounts.add(label, shell=SHELLS[label]).home
     terminal = enter(label)
     terminal.send(b"touch x-file\r")
-    terminal.expect(r"BLOCKED  touch is not for this host \(rule no-touch\)\. Nothing sent\.")
+    terminal.expect(
+        r"BLOCKED  touch is not for this host \(rule no-touch,[^)]*lab\.yaml:\d+\)\.\s+Nothing\s+sent\."
+    )
     terminal.expect(r"target\$ ")
     terminal.send(b"\x1b[A")
     terminal.expect(r"x-file")
@@ -125,7 +128,9 @@ def test_a_stream_without_a_terminal_stops_at_the_refused_line(
     client = gated.client(f"{name}+lab", user_key)
     done = client.run("sh", "-s", input=b"echo one\ntouch y-file\necho two\n")
     assert done.stdout.split() == [b"one"]
-    assert b"[E-DENIED] touch is not for this host (rule no-touch)" in done.stderr
+    assert re.search(
+        rb"\[E-DENIED\] touch is not for this host \(rule no-touch, \S*lab.yaml:\d+\)", done.stderr
+    )
     assert done.returncode == 77
     assert not (Path(accounts.add("bash", shell=SHELLS["bash"]).home) / "y-file").exists()
 
@@ -185,3 +190,22 @@ def test_changed_policies_are_asked_about_what_was_really_typed(
     same = gated.cli("policy", "replay", "--against", "policies")
     assert same.stdout == ""
     assert "0 of 3 lines, 0 of 1 commands and 0 of 1 sessions" in same.stderr
+
+
+def test_a_session_shows_how_its_lines_are_judged(
+    gated: Broker, enter: Callable[[str], Pty], accounts: Accounts
+) -> None:
+    terminal = enter("bash")
+    terminal.send(b"echo se'en'\r")
+    terminal.expect(r"[\r\n]seen\r")
+    terminal.send(b"touch x\r")
+    terminal.expect("BLOCKED")
+    name = accounts.add("bash", shell=SHELLS["bash"]).name
+    [id] = [json.loads(line)["id"] for line in gated.cli("sessions", "ls", "--json").stdout.splitlines()]
+    shown = json.loads(gated.cli("sessions", "show", id, "--json").stdout)
+    assert (shown["user"], shown["target"], shown["account"]) == ("alice", "lab", name)
+    lines = shown["lines"]
+    assert (lines["mode"], lines["source"], lines["verdict"]) == ("hook", "hook", "deny")
+    assert (lines["last"], lines["rule"], lines["allowed"], lines["denied"]) == ("touch x", "no-touch", 1, 1)
+    told = dict(line.split("\t") for line in gated.cli("sessions", "show", id).stdout.splitlines())
+    assert (told["lines: mode"], told["lines: denied"], told["account"]) == ("hook", "1", name)

@@ -385,12 +385,24 @@ def test_a_command_from_an_editor_waits_under_an_overlay() -> None:
 def test_an_overlay_goes_after_a_while_or_with_a_key_and_the_row_comes_back() -> None:
     for key in ("", "j"):
         talk = in_vim("!forbidden x")
-        talk._do(talk.gate.covered(talk.now))
+        talk._do(talk.gate.cover(b"NOTICE", talk.now))
         talk.others.clear()
         talk.say(key) if key else talk.wait(5_100)
         [restored] = doings(talk, Restore)
         assert isinstance(restored, Restore)
         assert b":!forbidden x" in restored.data
+
+
+def test_an_overlay_is_drawn_again_over_output_but_not_within_a_sequence_or_after_the_program() -> None:
+    talk = in_vim("!forbidden x")
+    talk._do(talk.gate.cover(b"NOTICE", talk.now))
+    talk.others.clear()
+    talk.hear("\x1b[24;1Hother text\x1b[")
+    assert talk.others == []
+    talk.hear("3;3H")
+    assert talk.others == [Restore(b"NOTICE")]
+    talk.hear("\x1b[?1049l").hear("$ ").say("x")
+    assert talk.others == [Restore(b"NOTICE")]
 
 
 # ---------------------------------------------------------------- whatever happens

@@ -235,3 +235,16 @@ def test_a_paste_goes_to_the_shell_as_it_is() -> None:
     talk = hooked()
     talk.say("\x1b[200~a\rb\r\x1b[201~")
     assert talk.taken() == b"\x1b[200~a\rb\r\x1b[201~"
+
+
+def test_the_lines_of_a_paste_are_judged_as_one_and_not_again_one_by_one() -> None:
+    """bash asks about each after the first, and about what it does at its prompt."""
+    talk = hooked()
+    talk.say("x\r").mark("L", 1, "$'one\\ntwo'").mark("B", 1).mark("X", 0)
+    talk.taken()
+    talk.mark("X", 0).mark("D", 1_000_001, "two").mark("B", 1_000_001)
+    assert b"1;1000001;y" in talk.taken()
+    talk.mark("D", 1_000_002, "forbidden\\ at\\ the\\ prompt").mark("B", 1_000_002).mark("P", 1)
+    assert talk.gate.state == "prompt"
+    talk.say("\x0f").mark("X", 0).mark("D", 1_000_003, "forbidden\\ x")
+    assert b"1;1000003;n" in talk.taken()

@@ -9,7 +9,7 @@ from broker.control.requests import RequestHandlers
 from broker.model.audit import AuditEvent
 from broker.model.errors import Unavailable
 from broker.model.identity import Authenticated, Kind
-from broker.model.session import SessionRow, SessionState
+from broker.model.session import LineReport, SessionRow, SessionState
 from broker.model.target import CredentialKind, CredentialRef, Target
 from broker.policy.engine import Engine
 from broker.services.approvals.asking import Asking
@@ -49,6 +49,7 @@ class Live:
     def __init__(self, row: SessionRow) -> None:
         self.row = row
         self.killed: list[tuple[str, str, str]] = []
+        self.lines: LineReport | None = None
 
     def kill(self, why: str, by: str, text: str) -> None:
         self.killed.append((why, by, text))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 
 import pytest
@@ -108,14 +109,35 @@ def test_a_screen_that_lies_is_not_read(mode: bytes) -> None:
     assert read(screen, start).text is None
 
 
-@given(st.binary(max_size=80), st.binary(max_size=80), st.integers(1, 30))
+PLAIN = st.binary(max_size=80).map(lambda data: data.translate(None, b"\x1b\x1e^"))
+ECHOES = (b"^^n0nce;1;1000001;y^^", b"\x1en0nce;2;7;n\x1e")
+
+
+@given(PLAIN, PLAIN, st.integers(1, 30))
 def test_marks_are_cut_out_wherever_the_output_is_cut(before: bytes, after: bytes, size: int) -> None:
     scanner = MarkScanner("n0nce")
-    data = before.replace(b"\x1b", b"") + b"\x1b]5522;n0nce;1;L;7;ls\x07" + after.replace(b"\x1b", b"")
+    data = before + b"\x1b]5522;n0nce;1;L;7;ls\x07" + after
     found = [piece for at in range(0, len(data), size) for piece in scanner.feed(data[at : at + size])]
     assert [piece for piece in found if isinstance(piece, Mark)] == [Mark(1, "L", 7, b"ls")]
     plain = b"".join(piece for piece in found if isinstance(piece, bytes))
-    assert plain == before.replace(b"\x1b", b"") + after.replace(b"\x1b", b"")
+    assert plain == before + after
+
+
+@given(PLAIN, st.sampled_from(ECHOES), PLAIN, st.integers(3, 30))
+def test_an_answer_that_the_terminal_echoes_is_not_shown(
+    before: bytes, echo: bytes, after: bytes, size: int
+) -> None:
+    """Wherever the output is cut, but within the two signs in front, which are never kept back."""
+    scanner = MarkScanner("n0nce")
+    cuts = [0, *range(len(before) + 3, len(before + echo + after), size), len(before + echo + after)]
+    data = before + echo + after
+    pieces = [data[one:other] for one, other in itertools.pairwise(cuts)]
+    assert b"".join(b"".join(scanner.feed(piece)) for piece in pieces) == before + after  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("text", [b"^", b"^^", b"a^b", b"\x1b[A", b"^^n0t", b"^^n0nce;x\r\n"])
+def test_what_only_looks_like_an_echo_is_shown_at_once(text: bytes) -> None:
+    assert b"".join(MarkScanner("n0nce").feed(text)) == text.replace(b"^^n0nce;", b"")  # type: ignore[arg-type]
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=40)

@@ -12,13 +12,14 @@ from broker.control.handlers import CHUNK, Asker, AskRefused
 from broker.control.permits import Role, permitted
 from broker.model.access import Grant
 from broker.model.errors import BartizanError, Unavailable
-from broker.model.session import SessionState
+from broker.model.session import LineReport, SessionState
 from broker.wire.messages import (
     Ask,
     Body,
     Chunk,
     Done,
     KillSession,
+    GateView,
     ListRecordings,
     ListSessions,
     ListTargets,
@@ -26,6 +27,7 @@ from broker.wire.messages import (
     OpenTarget,
     ReadRecording,
     Sessions,
+    ShowSession,
     Targets,
 )
 from tests.unit.services import Live, Services
@@ -127,6 +129,26 @@ async def test_other_peoples_sessions_are_not_listed(services: Services) -> None
     both = [other.row.id, mine.row.id]
     assert [v.id for v in await listed(services, "carol", ListSessions())] == both, "newest first"
     assert [v.id for v in await listed(services, "carol", ListRecordings())] == both
+
+
+async def test_a_session_is_shown_with_how_its_lines_are_judged(services: Services) -> None:
+    live = services.run("anne")
+    live.lines = LineReport("hook", "held", "R-4", "rm x", "hook", "hold", "ops", 3, 1, 0)
+    for question in (ShowSession(live.row.id), ListSessions()):
+        [view] = await listed(services, "anne", question)
+        assert view.lines == GateView("hook", "held", "R-4", "rm x", "hook", "hold", "ops", 3, 1, 0)
+    await services.sessions.ended(live.row, status=0, reason="exit", size=0)
+    [view] = await listed(services, "anne", ShowSession(live.row.id))
+    assert (view.state, view.exit_status, view.lines) == ("ended", 0, None)
+
+
+async def test_somebody_elses_session_is_not_shown(services: Services) -> None:
+    """lesson 15: the same answer as for an id that was never given."""
+    other = services.run("ben")
+    found = await refused(services, "anne", ShowSession(other.row.id))
+    unknown = await refused(services, "anne", ShowSession("S-ffff"))
+    assert found == (unknown[0], unknown[1].replace("S-ffff", other.row.id), unknown[2])
+    assert [view.id for view in await listed(services, "carol", ShowSession(other.row.id))] == [other.row.id]
 
 
 @pytest.mark.parametrize("part", ["cast", "events", "../../x", ""])

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.session.notices import GLYPHS, Voice, inert
+from broker.session.notices import GLYPHS, Voice, inert, width, wrapped
 
 TERMINAL = Voice(terminal=True)
 ASCII = Voice(terminal=True, utf8=False)
@@ -78,3 +78,17 @@ def test_without_utf8_every_byte_is_ascii() -> None:
     assert ASCII.say("denied", "DENIED", "Grüße ●").isascii()
     assert ASCII.banner("Grüße ●").isascii()
     assert ASCII.banner("web1") == b"* bartizan  web1\r\n"
+
+
+@given(st.text(alphabet="ab 日́.", max_size=120), st.integers(1, 40))
+def test_wrapped_text_fits_and_loses_nothing(text: str, cols: int) -> None:
+    rows = wrapped(text, cols)
+    if cols > 5:
+        assert all(width(row) <= cols or not row.strip() for row in rows)
+    assert "".join("".join(rows).split()) == "".join(text.split())
+
+
+def test_text_is_wrapped_by_words() -> None:
+    assert wrapped("one two  three", 9) == ["one two ", "  three"]
+    assert wrapped("one two", 7) == ["one two"]
+    assert wrapped("abcdefghij", 6) == ["abcdef", "  ghij"]

@@ -41,6 +41,7 @@ def may(admin: bool, role: Role) -> set[str]:
 READ = {
     "list-targets",
     "list-sessions",
+    "show-session",
     "list-recordings",
     "read-recording",
     "list-requests",

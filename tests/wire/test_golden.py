@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import msgpack
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,17 +28,23 @@ SESSION = wire.SessionView(
     "S-1f", "anne", "web1", "deploy", "exec", "id", "192.0.2.7", "why", 1, 2, "ended", 0, "exit", 9
 )
 
+LIVE = msgspec.structs.replace(
+    SESSION, lines=wire.GateView("hook", "held", "R-4", "rm x", "hook", "hold", "r", 3, 1, 0)
+)
+
 MESSAGES: dict[str, Message] = {
     "hello": wire.Hello(1, "tui"),
     "welcome": wire.Welcome(1, "anne", ["ops"], False, "0.1", True),
     "list-targets": Request(1, wire.ListTargets("web")),
     "list-sessions": Request(2, wire.ListSessions()),
+    "show-session": Request(2, wire.ShowSession("S-1f")),
     "list-recordings": Request(3, wire.ListRecordings("x", 7)),
     "read-recording": Request(4, wire.ReadRecording("S-1f", "events", 9)),
     "open-target": Request(5, wire.OpenTarget("web1", "deploy", "why")),
     "kill-session": Request(6, wire.KillSession("S-1f", "why")),
     "targets": Reply(1, wire.Targets([TARGET])),
     "sessions": Reply(2, wire.Sessions([SESSION])),
+    "sessions-live": Reply(2, wire.Sessions([LIVE])),
     "chunk": Reply(4, wire.Chunk(b"\x00\xff", 9, 11)),
     "opening": Reply(5, wire.Opening("web1", "deploy")),
     "done": Reply(6, wire.Done("ok")),
@@ -59,6 +66,15 @@ GOLDEN: dict[str, bytes] = {
     ),
     "list-targets": b"\x83\xa4type\xa7request\xa2id\x01\xa3ask\x82\xa4type\xaclist-targets\xa5query\xa3web",
     "list-sessions": b"\x83\xa4type\xa7request\xa2id\x02\xa3ask\x81\xa4type\xadlist-sessions",
+    "show-session": (b"\x83\xa4type\xa7request\xa2id\x02\xa3ask\x82\xa4type\xacshow-session\xa2id\xa4S-1f"),
+    "sessions-live": (
+        b"\x83\xa4type\xa5reply\xa2id\x02\xa4body\x82\xa4type\xa8sessions\xa5items\x91\x8f\xa2id\xa4S-"
+        b"1f\xa4user\xa4anne\xa6target\xa4web1\xa7account\xa6deploy\xa7channel\xa4exec\xa7command\xa2i"
+        b"d\xa6source\xa9192.0.2.7\xa6reason\xa3why\xaastarted_at\x01\xa8ended_at\x02\xa5state\xa5ende"
+        b"d\xabexit_status\x00\xaaend_reason\xa4exit\xa4size\t\xa5lines\x8a\xa4mode\xa4hook\xa5state\xa4"
+        b"held\xa7request\xa3R-4\xa4last\xa4rm x\xa6source\xa4hook\xa7verdict\xa4hold\xa4rule\xa1r\xa7"
+        b"allowed\x03\xa4held\x01\xa6denied\x00"
+    ),
     "list-recordings": (
         b"\x83\xa4type\xa7request\xa2id\x03\xa3ask\x83\xa4type\xaflist-recordings\xa5query\xa1x\xa5limit\x07"
     ),

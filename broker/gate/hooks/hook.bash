@@ -6,7 +6,7 @@
   local IFS= x b= v=n
   ((${#2} > 16000)) && set -- "$1" $'\001too-long' "$3"
   @P@m "$1" "$2" "$3"
-  while read -rs -d $'\036' -t 900 x </dev/tty; do
+  while read -rs -d $'\036' -t 1000000 x </dev/tty; do
     case $x in
       "@N@;@L@;$3;"*) v=${x##*;}; break;;
       *) b+=$x;;
@@ -45,7 +45,7 @@
   return 0
 }
 @P@d() {
-  case $1 in @P@e|@P@q) @P@st=2; return 0;; esac
+  case $1 in @P@e|@P@q|@P@p) @P@st=2; return 0;; esac
   [[ -n ${COMP_LINE+x} ]] && return 0
   @P@a D "$1" $((++@P@g + 1000000))
 }
@@ -60,7 +60,7 @@
   @P@v=0
   ((@P@r)) && { @P@r=0; @P@m N ''; }
   @P@k
-  return $e
+  return $((@P@st == 2 ? (@P@st = 0) + e : e))
 }
 @P@t() { shopt -s extdebug; set -T; trap '((@P@v=1,@P@st)) || @P@d "$BASH_COMMAND"' DEBUG; }
 @P@k() {

@@ -6,7 +6,7 @@ typeset -g @P@s=0 @P@ok= @P@g=0 @P@r=0
   local x b= v=n IFS=
   (( $#2 > 16000 )) && set -- "$1" $'\001too-long' "$3"
   @P@m "$1" "$2" "$3"
-  while read -rs -d $'\036' -t 900 x </dev/tty; do
+  while read -rs -d $'\036' -t 1000000 x </dev/tty; do
     case $x in
       ("@N@;@L@;$3;"*) v=${x##*;}; break;;
       (*) b+=$x;;

@@ -67,11 +67,13 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Warned:
-    """The line runs now; tell the user what is noteworthy about it."""
+    """The line runs now; tell the user what is noteworthy about it. `again`: bytes that draw the line below
+    the notice, where its program goes on drawing it."""
 
     ruling: Ruling
     line: str
     spot: Spot
+    again: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,8 @@ class Settled:
     `failed`, `cancelled`, `unconfirmed`, `changed`, `gone`.
 
     `behind`: lines that came with it; after one that runs they wait for Enter, else they are dropped.
-    `spot`: where the notice goes now. `more`: something else is shown right after it.
+    `spot`: where the notice goes; `moved`: not below the one that told of the wait. `more`: something else is
+    shown right after it.
     """
 
     number: int
@@ -119,6 +122,7 @@ class Settled:
     comment: str = ""
     behind: int = 0
     spot: Spot = Spot()
+    moved: bool = False
     more: bool = False
 
     @property

@@ -225,10 +225,12 @@ class Flow:
         for rule in ruling.observed:
             self.fact("observed", rule=rule.name, origin=rule.origin, text=kept)
 
-    def warn(self, ruling: Ruling, line: str) -> None:
-        """Tell the user about a line that is sent on now."""
+    def warn(self, ruling: Ruling, line: str, redraw: bool = False) -> None:
+        """Tell the user about a line that is sent on now. `redraw`: and draw it again below."""
         if ruling.word is Word.WARN:
-            self.out.append(Warned(ruling, line, picture.spot(self.view.sync())))
+            screen = self.view.sync()
+            again = picture.repaint_line(screen) if redraw else b""
+            self.out.append(Warned(ruling, line, picture.spot(screen), again))
 
     def refuse(self, refused: Refused) -> None:
         """Tell the user; the next arrow up types the line again."""

@@ -35,8 +35,9 @@ class LineGate:
         self._marks = MarkScanner(setup.nonce)
         self._reader = KeyReader()
         self._literal = False
-        self._covered_until: int | None = None
-        """When the notice over a full-screen program goes; a key takes it away too."""
+        self._cover: bytes | None = None
+        self._covered_until = 0
+        """The notice over a full-screen program, and when it goes; a key takes it away too."""
         self._armed: int | None = None
         """The time of the last `Wake` that has not come yet."""
 
@@ -94,6 +95,7 @@ class LineGate:
                     self._watching.forget()
             elif not self._holding.output(piece, t) and not self._reporting.output(piece, t):
                 flow.show(piece)
+        self._cover_again()
         self._watching.look_again(t)
         self._drain(t)
         return self._done()
@@ -118,9 +120,10 @@ class LineGate:
         """Something of the broker's own was put on the user's terminal."""
         self._flow.view.add(data)
 
-    def covered(self, t: int, lasting: bool = False) -> list[Doing]:
-        """A notice stands on the last row, over a full-screen program: for a while, or until a key."""
-        self._covered_until = t + (LASTING if lasting else COVER_TIME)
+    def cover(self, notice: bytes, t: int, lasting: bool = False) -> list[Doing]:
+        """Draw a notice on the last row, over a full-screen program: for a while, or until a key."""
+        self._cover, self._covered_until = notice, t + (LASTING if lasting else COVER_TIME)
+        self._flow.out.append(Restore(notice))
         return self._done()
 
     def resized(self, cols: int, rows: int) -> None:
@@ -129,7 +132,7 @@ class LineGate:
     def wake(self, t: int) -> list[Doing]:
         """The time that a `Wake` named has come."""
         self._armed = None
-        if self._covered_until is not None and t >= self._covered_until:
+        if t >= self._covered_until:
             self._uncover()
         wait = self._flow.wait
         if wait is not None and t >= self._flow.due(wait):
@@ -141,9 +144,19 @@ class LineGate:
 
     def _uncover(self) -> None:
         """Draw what the notice covered."""
-        if self._covered_until is not None:
-            self._covered_until = None
+        if self._cover is not None:
+            self._cover = None
             self._flow.out.append(Restore(picture.last_row(self._flow.view.sync())))
+
+    def _cover_again(self) -> None:
+        """Output may have drawn over the notice, or the program may have left its screen."""
+        if self._cover is None:
+            return
+        screen = self._flow.view.sync()
+        if not screen.alternate:
+            self._cover = None
+        elif screen.complete:
+            self._flow.out.append(Restore(self._cover))
 
     def _drain(self, t: int) -> None:
         """Pass on what has queued up, until something has to be waited for."""
@@ -208,7 +221,7 @@ class LineGate:
         flow = self._flow
         self._holding.announce()
         times = [] if flow.wait is None else [flow.due(flow.wait)]
-        if self._covered_until is not None:
+        if self._cover is not None:
             times.append(self._covered_until)
         if times and (self._armed is None or min(times) < self._armed):
             self._armed = min(times)

@@ -94,15 +94,16 @@ class Holding:
         release: Callable[[int], None],
         drop: Callable[[int], None],
         unchanged: Callable[[], bool] | None = None,
+        redraw: bool = False,
     ) -> None:
-        """From now on the line waits. `unchanged` None: the shell keeps the line as it reported it."""
+        """From now on the line waits. `unchanged` None: the shell keeps the line as it reported it. `redraw`:
+        the program goes on as if its line was still where it has drawn it."""
         flow, screen = self._flow, self._flow.view.sync()
         self._number += 1
         spot = picture.spot(screen)
-        redraw = b"" if unchanged is None or spot.overlay else picture.repaint_line(screen)
-        self.line = HeldLine(
-            self._number, ruling, line, spot, release, drop, redraw, unchanged, picture.shown_rows(screen)
-        )
+        drawn = picture.repaint_line(screen) if redraw and not spot.overlay else b""
+        rows = picture.shown_rows(screen)
+        self.line = HeldLine(self._number, ruling, line, spot, release, drop, drawn, unchanged, rows)
         self.line.quiet_since = t
         latest = CONFIRM_LATEST if self.confirms else OPENED_LATEST
         flow.hold(Wait(Why.HELD, t, t + latest))
@@ -213,16 +214,16 @@ class Holding:
             self._take_back(held, t)
         elif held.unchanged is not None and held.unchanged():
             held.spot = picture.spot(self._flow.view.sync())
-            self._end(held, held.decided, t)
+            self._end(held, replace(held.decided, moved=True), t)
         else:
-            held.redraw = b""
-            self._end(held, Settled(held.number, "changed"), t)
+            held.spot = picture.spot(self._flow.view.sync())
+            self._end(held, Settled(held.number, "changed", moved=True), t)
 
     def gone(self, t: int) -> None:
         """The shell that asked does not wait any more, so there is nothing to decide."""
         held = self.line
         if held is not None:
-            held.drop = lambda t: None
+            held.drop, held.redraw = lambda t: None, b""
             self._end(held, Settled(held.number, "gone"), t)
 
     def cancel(self, t: int) -> None:
@@ -233,11 +234,13 @@ class Holding:
 
     def _end(self, held: HeldLine, settled: Settled, t: int) -> None:
         """Tell the outcome and do what follows from it."""
-        more = bool(held.kept) or bool(held.redraw and not settled.runs)
+        drawn_on = held.unchanged is None or not settled.runs
+        more = bool(held.kept) or bool(held.redraw and drawn_on)
         settled = replace(settled, behind=line_count(self.rest), spot=held.spot, more=more)
         self._flow.out.append(settled)
         self._begun = False
         if settled.runs:
+            self._draw(held.redraw if settled.more else b"")
             self._leave(held)
             self._flow.out.append(Released(held.number))
             held.release(t)

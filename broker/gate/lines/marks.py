@@ -12,6 +12,9 @@ from urllib.parse import unquote_to_bytes
 
 PREFIX = b"\x1b]5522;"
 LONGEST = 64 << 10
+LONGEST_ECHO = 32
+_ECHOED = re.compile(rb"\d+;\d+;[a-z](?:\^\^|\x1e)")
+_ECHO_PART = re.compile(rb"[0-9;a-z^]*\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,49 +28,64 @@ class Mark:
 
 
 class MarkScanner:
-    """Parts output into what is for the user and marks, in order."""
+    """Parts output into what is for the user and marks, in order. What the broker has typed as an answer is
+    cut out as well: a terminal that echoes shows it where the shell was not quick enough to prevent that."""
 
     def __init__(self, nonce: str) -> None:
         self._start = PREFIX + nonce.encode() + b";"
+        self._echoes = {sign: sign + nonce.encode() + b";" for sign in (b"^^", b"\x1e")}
+        self._all = re.compile(b"|".join(map(re.escape, (self._start, *self._echoes.values()))))
         self._held = b""
 
     def feed(self, data: bytes) -> list[bytes | Mark]:
         """The next piece of output. Only the beginning of a mark of ours is kept back."""
-        if not self._held and b"\x1b" not in data:
+        if not self._held and not any(sign in data for sign in (b"\x1b", b"^", b"\x1e")):
             return [data]
         buffer, self._held = self._held + data, b""
         found: list[bytes | Mark] = []
         at = 0
-        while True:
-            start = buffer.find(self._start, at)
-            if start < 0:
+        while (match := self._all.search(buffer, at)) is not None:
+            start, echoed = match.start(), match.group() != self._start
+            end = self._end(buffer, match, echoed)
+            if end is None:
+                self._held, buffer = buffer[start:], buffer[:start]
                 break
-            end = buffer.find(b"\x07", start, start + LONGEST)
-            if end < 0:
-                if len(buffer) - start < LONGEST:
-                    self._held = buffer[start:]
-                    buffer = buffer[:start]
-                    break
-                end = start + len(self._start) - 1
             if start > at:
                 found.append(buffer[at:start])
-            mark = _read(buffer[start + len(self._start) : end])
+            mark = None if echoed else _read(buffer[match.end() : end - 1])
             if mark is not None:
                 found.append(mark)
-            at = end + 1
+            at = end
         rest = buffer[at:]
-        if not self._held:
-            keep = self._begun(rest)
-            if keep:
-                rest, self._held = rest[:-keep], rest[-keep:]
+        if not self._held and (keep := self._begun(rest)):
+            rest, self._held = rest[:-keep], rest[-keep:]
         if rest:
             found.append(rest)
         return found
 
+    def _end(self, buffer: bytes, match: re.Match[bytes], echoed: bool) -> int | None:
+        """Behind the mark; None: its end has not come. What is too long is none, and only its head goes."""
+        if echoed:
+            whole = _ECHOED.match(buffer, match.end())
+            if whole is not None:
+                return whole.end()
+            unfinished = len(buffer) - match.end() < LONGEST_ECHO and _ECHO_PART.match(buffer, match.end())
+            return None if unfinished else match.end()
+        end = buffer.find(b"\x07", match.start(), match.start() + LONGEST)
+        if end >= 0:
+            return end + 1
+        return None if len(buffer) - match.start() < LONGEST else match.end()
+
     def _begun(self, data: bytes) -> int:
-        """How many bytes at the end are the beginning of a mark."""
-        at = data.rfind(b"\x1b", max(0, len(data) - len(self._start)))
-        return len(data) - at if at >= 0 and self._start.startswith(data[at:]) else 0
+        """How many bytes at the end are the beginning of a mark; of an echo only what is past its sign, as a
+        lone `^` is what a user has typed just now."""
+        for size in range(min(len(self._start) - 1, len(data)), 0, -1):
+            end = data[-size:]
+            if self._start.startswith(end):
+                return size
+            if any(size > len(sign) and echo.startswith(end) for sign, echo in self._echoes.items()):
+                return size
+        return 0
 
 
 def _read(body: bytes) -> Mark | None:

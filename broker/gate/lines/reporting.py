@@ -56,6 +56,9 @@ class Reporting:
         self._refusing = Refusing(flow)
         self._clearing: set[int] = set()
         """Shells that take the line from the screen before they report it."""
+        self._several: int | None = None
+        """The shell that was allowed more than one line at once, and asks about each after the first: until
+        it shows a prompt all that it runs is from there, or is what it does at every prompt."""
         self._waited = False
         """The line answered last had to wait."""
         self._vouched = True
@@ -152,7 +155,8 @@ class Reporting:
         flow.hold(Wait(Why.ANSWER, t, t + REPORT_LATEST))
 
     def _give_up(self, why: str, t: int) -> None:
-        """This shell does not report: its lines are read from the keys and the screen."""
+        """This shell does not report: its lines are read from the keys and the screen. What was typed ahead
+        waits for its prompt."""
         flow, boot = self._flow, self.boot
         assert boot is not None, "only a shell that is being hooked is given up"
         self.boot = None
@@ -248,7 +252,7 @@ class Reporting:
         held = flow.wait.key if flow.wait is not None and flow.waits(Why.SETTLE) else None
         flow.place, flow.typing = Place.PROMPT, Typing()
         if mark.kind == "P":
-            self._reported = ""
+            self._reported, self._several = "", None
         if self._fresh is not None:
             flow.hold(Wait(Why.ANSWER, t, t + SETTLE_LATEST, PROMPT_SHOWN_QUIET))
         elif flow.waits(Why.ANSWER, Why.SETTLE):
@@ -272,6 +276,7 @@ class Reporting:
         if mark.serial <= self._serials[mark.level] and mark.serial != self._entering:
             return
         self._holding.gone(t)
+        self._several = None
         self._serials[mark.level], self._entering = mark.serial, 0
         text = unquoted(mark.payload)
         whole = _joined(self._reported, text)
@@ -282,6 +287,9 @@ class Reporting:
         """A command that no reported line stands behind: accepted by some other key, or bound to one."""
         self._holding.gone(t)
         self._vouched = True
+        if mark.level == self._several:
+            self._answer(mark, t, "y")
+            return
         text = unquoted(mark.payload)
         self._ruled(mark, t, self._judged(text, text), text, text, None)
 
@@ -306,6 +314,7 @@ class Reporting:
 
         def passed(t: int) -> None:
             self._reported = self._reported if begun is None else begun
+            self._several = mark.level if begun is not None and "\n" in text else None
             flow.went_out(whole)
             flow.expect(whole)
             self._answer(mark, t, "y")
@@ -316,10 +325,11 @@ class Reporting:
             self._answer(mark, t, "n")
 
         self._waited = ruling.waits
+        redraws = self._flow.shells.get(mark.level) == "fish"  # it colours the line in its own time
         if ruling.waits:
-            self._holding.open(ruling, whole, t, release=passed, drop=refused)
+            self._holding.open(ruling, whole, t, release=passed, drop=refused, redraw=redraws)
         elif ruling.allowed:
-            flow.warn(ruling, text)
+            flow.warn(ruling, text, redraws)
             passed(t)
         else:
             flow.drop_lines()

@@ -149,6 +149,7 @@ class Watching:
             release=lambda t: self._accept(evidence, key, t),
             drop=lambda t: self._kill(ruling, evidence, t, told=True),
             unchanged=lambda: self._is_still(evidence),
+            redraw=True,
         )
 
     def _is_still(self, evidence: Evidence) -> bool:
