@@ -19,6 +19,7 @@ import structlog
 from broker.adapters.anchors import anchor_place
 from broker.adapters.clock import SystemClock
 from broker.adapters.master_key import MasterKeyRing, source_of
+from broker.adapters.notifiers import notifier
 from broker.adapters.signing_key import make_signing_key, read_signing_key
 from broker.adapters.sqlite import SqliteStore
 from broker.adapters.vault import Vault
@@ -28,10 +29,11 @@ from broker.control.requests import RequestHandlers
 from broker.control.server import ControlServer
 from broker.gate.rules import judge_line
 from broker.model.access import Grant
+from broker.model.audit import AuditEvent
 from broker.model.errors import InvalidConfig, Unavailable
 from broker.model.identity import Authenticated
 from broker.model.notification import NoticeEvent
-from broker.model.secret import Credential
+from broker.model.secret import Credential, Secret
 from broker.policy.engine import Engine
 from broker.policy.loader import load_policies
 from broker.policy.oncall import DutyRoster
@@ -55,7 +57,7 @@ from broker.services.audit import AuditTrail
 from broker.services.catalog import Catalog, Loaded
 from broker.services.keeping import Keeping
 from broker.services.login import LoginService
-from broker.services.notifying import Herald, Route
+from broker.services.notifying import Courier, Herald, Route
 from broker.services.recordings import RecordingService
 from broker.services.seals import Sealer
 from broker.services.sessions import SessionService
@@ -92,6 +94,9 @@ class _NoVault:
         self._reason = reason
 
     def fetch(self, grant: Grant) -> Credential:
+        raise Unavailable(self._reason)
+
+    def for_notifier(self, name: str) -> Secret:
         raise Unavailable(self._reason)
 
 
@@ -194,6 +199,9 @@ async def start(config: Config) -> Broker:
         login = LoginService(store, trail, clock)
         tasks = Tasks()
         undo.push_async_callback(tasks.close)
+        vault = _secrets(config, store)
+        notifiers = {entry.name: notifier(entry, vault.for_notifier) for entry in config.notifiers}
+        courier = Courier(store, notifiers, clock)
         herald = Herald(routes(config), config.approvals.command)
         approvals = ApprovalService(
             store=store,
@@ -206,6 +214,8 @@ async def start(config: Config) -> Broker:
         )
         if settled := await asyncio.to_thread(approvals.recover):
             log.warning("requests.settled", count=settled)
+        approvals.board.listen(lambda change: courier.wake())
+        trail.watch(lambda event: report_blocked(store, herald, courier, event, clock.now()))
         asking = Asking(approvals, catalog, store, store, clock)
         lookup = Lookup(approvals, store, store, store, clock)
         sessions = SessionService(
@@ -238,7 +248,7 @@ async def start(config: Config) -> Broker:
             Sessions(
                 sessions,
                 recordings,
-                _secrets(config, store),
+                vault,
                 store,
                 _defaults(config),
                 HeldLines(approvals, asking, sessions.grant_of, clock, tasks),
@@ -269,6 +279,7 @@ async def start(config: Config) -> Broker:
         keeping.start()
         background = Tasks()
         background.spawn(approvals.keep_time(), "requests-time")
+        background.spawn(courier.run(), "notify")
         undo.pop_all()
     port = acceptor.get_port()
     log.info("ready", address=config.listen.address, port=port, control=str(config.control.socket))
@@ -324,6 +335,13 @@ def routes(config: Config) -> list[Route]:
         Route(entry.name, frozenset(NoticeEvent(event.value) for event in entry.on), entry.default)
         for entry in config.notifiers
     ]
+
+
+def report_blocked(store: SqliteStore, herald: Herald, courier: Courier, event: AuditEvent, now: int) -> None:
+    """Tell those who want to hear of refused attempts. In the thread that has noted it."""
+    for delivery in herald.blocked(event, now):
+        store.queue_delivery(delivery)
+        courier.wake_soon()
 
 
 def user_ca_fingerprints(config: Config) -> frozenset[str]:

@@ -9,6 +9,7 @@ from broker.adapters import certificates
 from broker.adapters.master_key import MasterKeyRing
 from broker.adapters.sealing import MasterKey, SealedSecret, rewrap, seal, unseal
 from broker.adapters.ssh_keys import normal_private_key
+from broker.config.approvals import SECRET_PREFIX
 from broker.model.access import Grant
 from broker.model.errors import Invalid, Unavailable
 from broker.model.names import checked_name
@@ -130,6 +131,21 @@ class Vault:
                 hint=f"an administrator adds it: bartizan secrets add {wanted.name}",
             )
         return Credential(row.kind, self._open(row))
+
+    def for_notifier(self, name: str) -> Secret:
+        """A stored password that a notifier of the configuration names. Only names that say so are opened:
+        no line of the file can send another secret somewhere.
+
+        Raises:
+            Unavailable: it is not there, cannot be opened, or is not for notifiers.
+        """
+        row = self._rows.sealed(name) if name.startswith(SECRET_PREFIX) else None
+        if row is None or row.kind is not SecretKind.PASSWORD:
+            raise Unavailable(
+                f"there is no password {name[:80]!a} for a notifier",
+                hint=f"an administrator adds it: bartizan secrets add {SECRET_PREFIX}… --kind password",
+            )
+        return self._open(row)
 
     def _add(self, name: str, kind: SecretKind, value: Secret) -> None:
         self._rows.add_sealed(

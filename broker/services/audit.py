@@ -22,6 +22,7 @@ class AuditTrail:
     def __init__(self, store: AuditStore, clock: Clock) -> None:
         self._store = store
         self._clock = clock
+        self._watchers: list[Callable[[AuditEvent], None]] = []
 
     async def note(
         self, code: str, actor: str, subject: str = "", session: str = "", **detail: str | int | bool | None
@@ -34,11 +35,24 @@ class AuditTrail:
         event = AuditEvent(code, self._clock.now(), actor, subject, session, detail)
         shown = {"actor": actor, "subject": subject, "session": session, **detail}
         try:
-            id = await asyncio.to_thread(self._store.append, event)
+            id = await asyncio.to_thread(self._keep, event)
         except Unavailable as exc:
             log.error(code, unkept=exc.message, **shown)
             raise
         log.info(code, event_id=id, **shown)
+        return id
+
+    def watch(self, watcher: Callable[[AuditEvent], None]) -> None:
+        """From now on `watcher` is called for what `note` has kept, in the thread that did."""
+        self._watchers.append(watcher)
+
+    def _keep(self, event: AuditEvent) -> AuditId:
+        id = self._store.append(event)
+        for watcher in self._watchers:
+            try:
+                watcher(event)
+            except Exception as exc:  # it was kept: who watches holds nothing up
+                log.error("audit.watcher-failed", code=event.code, error=repr(exc), exc_info=exc)
         return id
 
 

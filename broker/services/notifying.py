@@ -178,13 +178,20 @@ class Courier:
         self._notifiers = notifiers
         self._clock = clock
         self._more = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def wake(self) -> None:
         """Something may have been queued."""
         self._more.set()
 
+    def wake_soon(self) -> None:
+        """The same, from any thread."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self.wake)
+
     async def run(self) -> None:
         """Until cancelled. A store that does not answer is asked again."""
+        self._loop = asyncio.get_running_loop()
         while True:
             self._more.clear()
             try:

@@ -11,6 +11,7 @@ import pytest
 from tests.e2e.bastion import Bastion, wait_until
 from tests.world.client import SshClient
 from tests.world.keys import KeyPair, make_key
+from tests.world.terminal import Pty
 
 OPEN = {"from": {"groups": ["dba"]}, "lasts": "10m"}
 
@@ -245,3 +246,144 @@ def test_a_restart_keeps_requests_for_sessions(people: Approved) -> None:
     assert people.run("alice", "requests", "resume", id)[1] == "later\n"
     assert people.run("bob", "approve", pending)[0] == 0
     assert people.run("alice", "prod", "echo pending")[1] == "pending\n"
+
+
+# ---------------------------------------------------------------- lines held in a live shell
+
+
+@pytest.fixture(scope="module")
+def holding(
+    world: Path, module_bastion: Callable[..., Bastion], tmp_path_factory: pytest.TempPathFactory
+) -> Approved:
+    """As `people`, with a shell on `shop` in which `touch` is held for dba, and bash as its shell."""
+    bastion = module_bastion("h")
+    made = Approved(bastion, tmp_path_factory.mktemp("h"))
+    bastion.target("shop", accounts=[bastion.sshd.user], tags={"env": "lab"})
+    bastion.allow(
+        "p-shop",
+        targets=["shop"],
+        channels=["shell", "exec"],
+        accounts=[bastion.sshd.user],
+        approval={"lines": {"from": {"groups": ["dba"]}, "within": "30s"}},
+        commands=[{"hold": {"program": "touch"}, "name": "hold-touch", "reason": "files are made"}],
+    )
+    bastion.start()
+    return made
+
+
+@pytest.fixture
+def made(holding: Approved, place: Path) -> Path:
+    """A file that a held line would make; it does not exist."""
+    return place / "made"
+
+
+def held(people: Approved, pty: Pty, line: str) -> str:
+    """Type a line that is held; its request."""
+    pty.send(line.encode() + b"\r")
+    return pty.expect(r"HELD (R-[0-9A-F]+)")[1].decode()
+
+
+def test_a_held_line_runs_once_after_the_approval(holding: Approved, made: Path) -> None:
+    with holding.ssh("alice").pty("shop", size=(30, 200)) as pty:
+        pty.expect("recorded S-")
+        id = held(holding, pty, f"touch {made}; echo did-$((40+2))")
+        [view] = inbox(holding, "bob", str(made))
+        assert (view["id"], view["kind"], view["may_decide"]) == (id, "command", True)
+        shown = json.loads(holding.run("bob", "requests", "show", id, "--json")[1])
+        assert shown["content"]["text"] == f"touch {made}; echo did-$((40+2))"
+        assert not made.exists()
+        holding.run("bob", "approve", id, "-m", "fine")
+        pty.expect("APPROVED")
+        pty.expect("did-42")
+        wait_until(made.exists, "the file")
+        pty.send(b"exit\r")
+    codes = holding.digests(id)
+    assert [code for code, _ in codes] == [
+        "request.opened", "request.seen", "request.voted", "request.approved", "request.used",
+    ]  # fmt: skip
+    assert {digest for _, digest in codes} == {shown["digest"]}
+    labels = [event.data for event in holding.bastion.last().events if event.code == "m"]
+    assert any(label.startswith("held: touch") for label in labels)
+    assert any(label.startswith("approved: touch") for label in labels)
+
+
+def test_a_denied_a_cancelled_and_a_withdrawn_line_never_run(holding: Approved, made: Path) -> None:
+    with holding.ssh("alice").pty("shop", size=(30, 200)) as pty:
+        pty.expect("recorded S-")
+        id = held(holding, pty, f"touch {made}")
+        holding.run("carol", "deny", id, "-m", "not-today")
+        pty.expect("not-today")
+        id = held(holding, pty, f"touch {made}")
+        pty.send(b"\x03")
+        pty.expect("CANCELLED")
+        wait_until(lambda: state(holding, id) == "cancelled", "the cancelled request")
+        assert holding.run("bob", "approve", id)[0] == 77
+        id = held(holding, pty, f"touch {made}")
+        pty.close()
+        wait_until(lambda: state(holding, id) == "cancelled", "the request of the session that ended")
+    assert not made.exists()
+
+
+def state(people: Approved, id: str) -> str:
+    [row] = people.bastion.query("SELECT state FROM requests WHERE number = ?", int(id[2:], 16))
+    return str(row["state"])
+
+
+def test_a_held_line_expires(holding: Approved, made: Path) -> None:
+    with holding.ssh("alice").pty("shop", size=(30, 200)) as pty:
+        pty.expect("recorded S-")
+        id = held(holding, pty, f"touch {made}")
+        pty.expect("EXPIRED", timeout=60)
+        wait_until(lambda: state(holding, id) == "expired", "the expired request")
+        assert holding.run("bob", "approve", id)[0] == 77
+    assert not made.exists()
+
+
+def test_what_the_approver_sees_is_what_runs(holding: Approved, place: Path) -> None:
+    """lesson 34: a line with a reversing, an invisible and thousands of characters."""
+    name = "b\u202ea\u200b" + "x" * 200
+    with holding.ssh("alice").pty("shop", size=(60, 200)) as pty:
+        pty.expect("recorded S-")
+        id = held(holding, pty, f"touch '{place}/{name}'; : {'y' * 3000}")
+        shown = json.loads(holding.run("bob", "requests", "show", id, "--json")[1])
+        text = shown["content"]["text"]
+        assert "b⟨U+202E⟩a⟨U+200B⟩x" in text
+        assert text.endswith("y" * 3000)
+        assert shown["content"]["hidden"] == 2
+        assert "hidden-characters" in [one["name"] for one in shown["risk"]["factors"]]
+        plain = holding.ssh("bob").run("requests", "show", id).stdout.decode()
+        assert "\u202e" not in plain
+        assert "\x1b" not in plain
+        confirm = shown["confirm"] or "-"
+        holding.run("bob", "approve", id, "--confirm", confirm)
+        wait_until((place / name).exists, "exactly that file")
+    event = next(fact for fact in holding.bastion.last().facts if fact.kind == "held")
+    assert event.fields["sha256"] == shown["content"]["sha256"]
+
+
+def test_a_window_lets_fitting_lines_through_without_a_hold(holding: Approved, place: Path) -> None:
+    pattern = f"'touch {place}/w*'"
+    status, out, err = holding.run("alice", "request", "shop", "-r", "INC-7", "--pattern", pattern, "--json")
+    assert status == 75, err
+    id = json.loads(out)["id"]
+    assert holding.run("bob", "approve", id)[0] == 0
+    with holding.ssh("alice").pty("shop", size=(30, 200)) as pty:
+        pty.expect("recorded S-")
+        pty.send(f"touch {place}/w1\r".encode())
+        wait_until((place / "w1").exists, "the first file")
+        other = held(holding, pty, f"touch {place}/other")
+        assert other != id
+        pty.send(b"\x03")
+    assert [code for code, _ in holding.digests(id)].count("request.used") == 1
+
+
+def test_a_broker_that_was_killed_denies_what_it_held(holding: Approved, made: Path) -> None:
+    with holding.ssh("alice").pty("shop", size=(30, 200)) as pty:
+        pty.expect("recorded S-")
+        id = held(holding, pty, f"touch {made}")
+        holding.bastion.broker.kill9()
+        pty.read_all()
+    holding.bastion.broker.start()
+    assert state(holding, id) == "denied"
+    assert holding.run("bob", "approve", id)[0] == 77
+    assert not made.exists()

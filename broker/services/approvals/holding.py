@@ -142,8 +142,8 @@ class HeldLines:
         return None
 
     def _under_window(self, held: _Held, window: ApprovalRequest) -> None:
+        """Nobody is asked, so nothing is opened: the decision was made before."""
         held.id, held.window, held.approved = window.id, True, True
-        held.settle(ApprovalOpened(held.number, window.id, window.matter.terms.text, 0))
         by = f"{window.settled_by} (window {window.id})"
         held.settle(ApprovalSettled(held.number, "approved", by, window.comment))
 
