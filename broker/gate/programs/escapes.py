@@ -10,6 +10,8 @@ import re
 from broker.gate.options import verbs
 from broker.gate.programs.editors import console_commands
 from broker.gate.programs.findings import Findings, asks_only
+from broker.gate.programs.git import RISKY as GIT_RISKY
+from broker.gate.programs.git import git
 from broker.gate.programs.shells import OTHER_SHELLS, SHELLS
 from broker.gate.shell.run import Flow
 from broker.gate.shell.state import Input
@@ -239,8 +241,10 @@ def escapes(name: str, args: list[str], flow: Flow) -> Findings:
     findings = Findings()
     if asks_only(args):
         return findings
-    if name == "git" and _git_runs(args):
-        findings.doubt = "git starts a command"
+    if name == "git":
+        git(args, findings)
+        if _git_runs(args):
+            findings.doubt = "git starts a command"
     if name in _ALWAYS and not _ASKED.issuperset(args or ["-"]):
         findings.doubt = f"{name} can start what is not known from the line"
         _named_shell(args, findings)
@@ -261,7 +265,7 @@ def _git_runs(args: list[str]) -> bool:
     if words[:2] == ["submodule", "foreach"] or words[:2] == ["bisect", "run"]:
         return True
     if words[:1] == ["config"] and len(words) > 2:
-        return bool(_GIT_RISKY.match(f"{words[-2]}=")) and bool(re.search(r"[!;|&$`\s]", words[-1]))
+        return bool(GIT_RISKY.match(f"{words[-2]}=")) and bool(re.search(r"[!;|&$`\s]", words[-1]))
     return False
 
 
@@ -297,11 +301,6 @@ _EDITOR_PLAIN = re.compile(
     r"\+?(?:[0-9]*|\$|/[^!|]*|\?[^!|]*|set? [\w=,]+|q!?|wq!?|x!?|qa!?|wqa!?|xa!?|e [\w./-]+|"
     r"w|w!|syntax (?:on|off)|nohl?|normal [^!:|]*G)\Z"
 )
-_GIT_RISKY = re.compile(
-    r"(?i)(?:.*(?:pager|editor|sshcommand|askpass|helper|external|textconv|command|hookspath|fsmonitor|program|driver|proxy|"
-    r"uploadpack|receivepack|exec|clean|smudge|process|browser|cmd|attributesfile|include).*|alias\..*|filter\..*|"
-    r"protocol\..*|url\..*|core\.(?:worktree|gitproxy))="
-)
 
 
 def _harmless(name: str, arg: str, value: str) -> bool:
@@ -314,7 +313,7 @@ def _harmless(name: str, arg: str, value: str) -> bool:
             _EDITOR_PLAIN.match(text[2:] if text.startswith("-c") and arg != "-c" else text)
         )
     if name == "git" and arg == "-c":
-        return _GIT_RISKY.match(value) is None or bool(re.match(r"[\w.]*pager=(?:cat|less|more|)\Z", value))
+        return GIT_RISKY.match(value) is None or bool(re.match(r"[\w.]*pager=(?:cat|less|more|)\Z", value))
     if name == "git" and arg.startswith("-O"):
         return False
     if name == "gdb" and arg in {"-ex", "--ex"}:

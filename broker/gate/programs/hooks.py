@@ -6,8 +6,9 @@ Facts from the programs' manuals. `escapes` has the doubts: what perhaps starts 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
-from broker.gate.programs.editors import editor_commands
+from broker.gate.programs.editors import console_commands, editor_commands
 from broker.gate.programs.findings import Findings
 from broker.gate.shell.state import Input
 from broker.gate.text import basename, known, names
@@ -34,7 +35,6 @@ _OPTIONS: dict[str, str] = {
     "joe jmacs jstar jpico": r"-exec\Z",
     "wget": r"--use-askpass(?:=(?P<v>.*))?",
     "dpkg": r"--(?:pre-invoke|post-invoke|status-logger)(?:=(?P<v>.*))?",
-    "rpm rpmquery rpmdb rpmverify": r"--pipe(?:=(?P<v>.*))?",
     "gcc g++ cc c++ c89 c99 clang clang++ tcc": r"-wrapper(?:=(?P<v>.*))?",
     "tcpdump": r"-[a-zA-Z0-9]*z(?P<v>.*)|--postrotate-command(?:=(?P<v1>.*))?",
     "gpg gpg2": r"--(?:photo-viewer|agent-program|dirmngr-program|pinentry-program)(?:=(?P<v>.*))?",
@@ -67,7 +67,19 @@ _OPTIONS: dict[str, str] = {
     "debugfs": r"-R(?P<v>.+)?\Z",
     "openvpn": r"--(?:up|down|ipchange|route-up|tls-verify|auth-user-pass-verify|client-\w+|learn-address)\Z",
     "curlftpfs gphoto2": r"--hook-script(?:=(?P<v>.*))?",
-    "watchexec entr inotifywait-run": r"(?!)",
+    "cpan": r"-e\Z",
+    "rpm rpmquery rpmdb rpmspec": r"(?:--eval|-E|--define|-D|--pipe)(?:=(?P<v>.*))?\Z",
+    "xdg-user-dir": r"(?P<v>.*)",
+    "lualatex luatex pdflatex latex pdftex tex xelatex xetex etex": (
+        r"(?P<v>.*(?:directlua|write18|\\input\|).*)"
+    ),
+    "make gmake bmake": r"--eval(?:=(?P<v>.*))?|(?P<v1>.*\$[({]shell\s.*)",
+    "m4": r"(?P<v>.*syscmd.*)",
+    "tdbtool": r"(?P<v>\s*!.*)",
+    "socat": r"(?i:(?P<v>(?:.*[,!])?(?:exec|system|shell):.*))",
+    "gs": r"(?P<v>.*%pipe%.*)",
+    "convert magick identify mogrify montage": r"(?P<v>\|.*)",
+    "mail mailx s-nail mutt neomutt": r"--exec(?:=(?P<v>.*))?",
 }  # fmt: skip
 _BY_NAME = {
     name: re.compile(pattern, re.DOTALL) for group, pattern in _OPTIONS.items() for name in group.split()
@@ -179,13 +191,54 @@ def _cloud(option: str, value: str, first: str) -> str | None:
     return value or None
 
 
+def _console(name: str) -> Callable[[str, str, str], str | None]:
+    def started(option: str, value: str, first: str) -> str | None:
+        found = console_commands(name, value)
+        return "\n".join(found) if found else None
+
+    return started
+
+
+def _macro(option: str, value: str, first: str) -> str | None:
+    if option.startswith("--pipe"):
+        return value
+    match = re.search(r"%\(([^)]*)\)?|%\{lua:(.*)\}", value, re.DOTALL)
+    return None if match is None else match[1] or ""
+
+
+def _evaluated(option: str, value: str, first: str) -> str | None:
+    match = re.search(r"[;|&]\s*(.+)|\$\(([^)]*)\)|`([^`]*)`", value, re.DOTALL)
+    return next((text for text in match.groups() if text), "") if match else None
+
+
+def _tex(option: str, value: str, first: str) -> str | None:
+    match = re.search(
+        r"(?:write18\s*\{|input\s*\|\s*\"?|(?:os\.execute|io\.popen)\s*\(\s*['\"])([^}'\"]*)", value
+    )
+    return match[1] if match else None
+
+
+def _socat(option: str, value: str, first: str) -> str | None:
+    match = re.search(r"(?i)(?:exec|system|shell):(?:'([^']*)'|\"([^\"]*)\"|([^,!]*))", value)
+    return next((text for text in match.groups() if text), "") if match else None
+
+
+def _pipe(option: str, value: str, first: str) -> str | None:
+    return value.rpartition("%pipe%")[2].strip("() ") or value.lstrip("|").strip()
+
+
 def _nc(option: str, value: str, first: str) -> str | None:
     return value
 
 
-_SPECIAL = {
+_SPECIAL: dict[str, Callable[[str, str, str], str | None]] = {
     "rsync": _rsync, "scp": _copy, "sftp": _copy, "apt": _apt, "apt-get": _apt, "aptitude": _apt,
     "apt-cache": _apt, "mosh": _mosh, "gnuplot": _gnuplot, "exiftool": _perl_code, "fzf": _fuzzy,
-    "sk": _fuzzy,
-    "emacs": _emacs, "emacsclient": _emacs, "vagrant": _cloud, "gcloud": _cloud,
+    "sk": _fuzzy, "emacs": _emacs, "emacsclient": _emacs, "vagrant": _cloud, "gcloud": _cloud,
+    "cpan": _perl_code, "rpm": _macro, "rpmquery": _macro, "rpmdb": _macro, "rpmspec": _macro,
+    "xdg-user-dir": _evaluated, "socat": _socat, "gs": _pipe, "make": _console("make"),
+    "gmake": _console("make"), "bmake": _console("make"), "m4": _console("m4"),
+    "tdbtool": _console("tdbtool"),
+    **dict.fromkeys(names("lualatex luatex pdflatex latex pdftex tex xelatex xetex etex"), _tex),
+    **dict.fromkeys(names("convert magick identify mogrify montage"), _pipe),
 }  # fmt: skip

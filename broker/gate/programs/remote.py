@@ -90,7 +90,7 @@ _HOSTS: dict[str, Options] = {
         """worker hostfile topology pick option user connect_timeout command_timeout group conf rsh"""
     )),
     "mussh": Options("abBdiklmPqstuvV", "hHcClopT"),
-    "fab": Options("hlVD", "HitTucf", names("list version help"), names("hosts identity user command-timeout")),
+    "fab": Options("hlVD", "HitTucf", names("list version help"), names("hosts identity user timeout")),
 }  # fmt: skip
 _HOSTS |= {"parallel-ssh": _HOSTS["pssh"], "pslurp": _HOSTS["pssh"], "pnuke": _HOSTS["pssh"]}
 _FLEET = names("ansible salt salt-ssh salt-call knife")
