@@ -98,6 +98,25 @@ def _awk(code: str) -> bool:
     return True
 
 
+_STARTS = re.compile(
+    r"\b(?:system|exec|popen|spawn\w*|passthru|shell_exec|proc_open|pcntl_exec|execSync|execFile(?:Sync)?|"
+    r"spawnSync|execute|posix_spawn\w*|Open3|child_process|callCommand|callProcess|readProcess|shell|unix)\b"
+    r"(?!\s*[=:])|`|\bqx\b|%x"
+)
+_TCL = re.compile(r"(?:^|[\[;\n{])\s*(?:exec|spawn)\s|open\s+[\"{]?\|")
+
+
+def starts(language: str, code: str) -> bool:
+    """True if the code names what starts a command, strings apart: it surely can, whatever the command is."""
+    if language == "tcl":
+        return _TCL.search(code) is not None
+    bare = _STRINGS.sub(' "" ', code)
+    if language == "awk":
+        bare = re.sub(r"/(?:\\.|[^/\\\n])*/", " ", bare.replace("||", " "))
+        return re.search(r"\bsystem\s*\(|\|", bare) is not None
+    return _STARTS.search(bare) is not None
+
+
 def seen_texts(code: str) -> list[str]:
     """Shell texts that the code would run, as far as they stand there as literals."""
     found = [match[1] for match in _BACKQUOTES.finditer(code)]

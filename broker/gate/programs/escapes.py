@@ -8,7 +8,10 @@ from __future__ import annotations
 import re
 
 from broker.gate.options import verbs
+from broker.gate.programs.editors import console_commands
 from broker.gate.programs.findings import Findings, asks_only
+from broker.gate.programs.git import RISKY as GIT_RISKY
+from broker.gate.programs.git import git
 from broker.gate.programs.shells import OTHER_SHELLS, SHELLS
 from broker.gate.shell.run import Flow
 from broker.gate.shell.state import Input
@@ -16,16 +19,16 @@ from broker.gate.text import names, open_ended
 from broker.model.command import Deed
 
 _ALWAYS = names(
-    """newgrp login nix-shell pct ansible ansible-playbook ansible-test ansible-console ansible-pull aoss
+    """newgrp login nix-shell pct ansible-playbook ansible-test ansible-console ansible-pull aoss
     atobm batchcopy bpftrace byebug cabal cdist check_by_ssh cobc cpan crash csc cscli distcc dosbox
     dotnet easyrsa efax facter fpm gdbserver gimp ginsh gnuplot gtester hping3 java javaws jdb jtag
-    knife ksshell ksu latexmk lldb lualatex luatex masscan minicom msfconsole msfvenom nodemon nsd
+    ksshell ksu latexmk lldb lualatex luatex masscan minicom msfconsole msfvenom nodemon nsd
     octave osqueryi outguess pdb perlbug pexec plymouth puppet rake red runscript rustc sash scanmem
-    screen scrot sg slsh sqlmap sqsh sshuttle tasksh tdbtool terminator tmate tmux tmuxp twistd updog
+    scrot sg slsh sqlmap sqsh sshuttle tasksh tdbtool terminator tmate tmuxp twistd updog
     varnishadm volatility wine x-terminal-emulator xonsh xterm zathura konsole gnome-terminal alacritty
     kitty rxvt urxvt st foot lxterminal xfce4-terminal mate-terminal terminology tilix guake yakuake
-    wezterm cssh clusterssh entr reptyr abduco zellij byobu mprocs overmind foreman honcho expect
-    autoexpect empty pssh parallel-ssh pdsh dsh clush fab salt salt-call salt-ssh bolt chef-client
+    wezterm cssh clusterssh entr reptyr abduco zellij mprocs overmind foreman honcho expect
+    autoexpect empty bolt chef-client
     chef-shell chef-solo puppet-agent terragrunt packer inspec cinc rpmbuild debuild dpkg-buildpackage
     makepkg rpmdev snapcraft flatpak-builder meson ninja scons bazel gradle gradlew mvn ant sbt lein
     rebar3 mix gulp grunt just tox nox invoke inv systemtap stap gtkwave jjs xpra at-spi run-mailcap see
@@ -233,23 +236,15 @@ _LOOKS_LIKE = re.compile(
 )
 
 
-_LOOKS = {
-    "screen": re.compile(r"-(?:ls|list|wipe|v)"),
-    "tmux": re.compile(r"ls|lsw|list-\w+|kill-\w+|has-session|-V|info"),
-}
-"""What a program that can start others does without starting anything, by its first argument."""
-
-
 def escapes(name: str, args: list[str], flow: Flow) -> Findings:
     """Whether the program starts a shell or a command by these arguments or its input."""
     findings = Findings()
     if asks_only(args):
         return findings
-    looks = _LOOKS.get(name)
-    if looks is not None and args and looks.fullmatch(args[0]):
-        return findings
-    if name == "git" and _git_runs(args):
-        findings.doubt = "git starts a command"
+    if name == "git":
+        git(args, findings)
+        if _git_runs(args):
+            findings.doubt = "git starts a command"
     if name in _ALWAYS and not _ASKED.issuperset(args or ["-"]):
         findings.doubt = f"{name} can start what is not known from the line"
         _named_shell(args, findings)
@@ -270,7 +265,7 @@ def _git_runs(args: list[str]) -> bool:
     if words[:2] == ["submodule", "foreach"] or words[:2] == ["bisect", "run"]:
         return True
     if words[:1] == ["config"] and len(words) > 2:
-        return bool(_GIT_RISKY.match(f"{words[-2]}=")) and bool(re.search(r"[!;|&$`\s]", words[-1]))
+        return bool(GIT_RISKY.match(f"{words[-2]}=")) and bool(re.search(r"[!;|&$`\s]", words[-1]))
     return False
 
 
@@ -306,11 +301,6 @@ _EDITOR_PLAIN = re.compile(
     r"\+?(?:[0-9]*|\$|/[^!|]*|\?[^!|]*|set? [\w=,]+|q!?|wq!?|x!?|qa!?|wqa!?|xa!?|e [\w./-]+|"
     r"w|w!|syntax (?:on|off)|nohl?|normal [^!:|]*G)\Z"
 )
-_GIT_RISKY = re.compile(
-    r"(?i)(?:.*(?:pager|editor|sshcommand|askpass|helper|external|textconv|command|hookspath|fsmonitor|program|driver|proxy|"
-    r"uploadpack|receivepack|exec|clean|smudge|process|browser|cmd|attributesfile|include).*|alias\..*|filter\..*|"
-    r"protocol\..*|url\..*|core\.(?:worktree|gitproxy))="
-)
 
 
 def _harmless(name: str, arg: str, value: str) -> bool:
@@ -323,7 +313,7 @@ def _harmless(name: str, arg: str, value: str) -> bool:
             _EDITOR_PLAIN.match(text[2:] if text.startswith("-c") and arg != "-c" else text)
         )
     if name == "git" and arg == "-c":
-        return _GIT_RISKY.match(value) is None or bool(re.match(r"[\w.]*pager=(?:cat|less|more|)\Z", value))
+        return GIT_RISKY.match(value) is None or bool(re.match(r"[\w.]*pager=(?:cat|less|more|)\Z", value))
     if name == "git" and arg.startswith("-O"):
         return False
     if name == "gdb" and arg in {"-ex", "--ex"}:
@@ -352,12 +342,13 @@ def _by_input(name: str, flow: Flow, findings: Findings) -> None:
     text = flow.stdin.rest
     if text is None or open_ended(text):
         findings.doubt = findings.doubt or f"{name} runs its input, which is not known"
-    elif _INPUT_ESCAPE.search(text):
+        return
+    found = console_commands(name, text)
+    if found:
+        findings.does.add(Deed.SHELL)
+        findings.texts += [(command, Input()) for command in found if command]
+    if found or _INPUT_ESCAPE.search(text):
         findings.doubt = findings.doubt or f"{name} can start a command by its input"
-        for line in text.splitlines():
-            match = re.match(r"\s*(?:\\?!|\.shell |\.system |\\! ?|exec |system\()\s*(.+)", line)
-            if match:
-                findings.texts.append((match[1], Input()))
 
 
 def _named_shell(args: list[str], findings: Findings) -> None:

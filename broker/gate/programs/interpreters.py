@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import re
+import shlex
 from dataclasses import dataclass
 
-from broker.gate.programs.code import harmless, sed_runs, seen_texts
+from broker.gate.programs.code import harmless, sed_runs, seen_texts, starts
+from broker.gate.programs.editors import console_commands
 from broker.gate.programs.findings import Findings, asks_only
+from broker.gate.programs.pythoncode import look_through
 from broker.gate.shell.run import Flow
 from broker.gate.shell.state import Input, State
 from broker.gate.text import known, names, open_ended, resolved
@@ -60,6 +64,7 @@ _SAFE_MODULES = names(
     """json.tool json this calendar platform sysconfig zipfile tarfile base64 gzip py_compile compileall
     venv tabnanny tokenize ast dis quopri uuid keyword locale getpass"""
 )
+_PROMPTS = names("code asyncio IPython ptpython bpython idlelib")
 _PACKAGE_MODULES = names("pip pip3 pipx easy_install conda")
 _AWKS = names("awk gawk mawk nawk original-awk bwk goawk")
 _SEDS = names("sed gsed ssed minised")
@@ -162,9 +167,21 @@ def _module(text: str, flow: Flow, findings: Findings) -> Findings:
         "twisted",
     }:
         findings.does.add(Deed.SEND)
+    elif module in _PROMPTS:
+        _python_prompt(flow, findings)
     elif module not in _SAFE_MODULES:
         findings.doubt = "a module of python is run"
     return findings
+
+
+def _python_prompt(flow: Flow, findings: Findings) -> None:
+    if flow.stdin.terminal:
+        findings.does.add(Deed.SHELL)
+        findings.listens = "python"
+    elif flow.stdin.rest is not None:
+        _judge_code("python", "python", flow.stdin.rest, findings)
+    else:
+        findings.doubt = "python runs its input, which is not known"
 
 
 def _ruby_run(args: list[str], findings: Findings) -> Findings:
@@ -179,12 +196,23 @@ def _judge_code(name: str, language: str, code: str, findings: Findings) -> None
     if harmless(language, code):
         return
     findings.doubt = findings.doubt or f"{name} runs code that could start something"
-    texts = seen_texts(code)
-    if texts:
+    texts = seen_texts(code) if language != "tcl" else console_commands("tclsh", code)
+    if language == "python":
+        texts += _seen_in_python(code)
+    if texts or (language != "python" and starts(language, code)):
         findings.does.add(Deed.SHELL)
         findings.texts += [(text, Input()) for text in texts if known(text)]
     if re.search(r"socket|TCPSocket|HTTP|urlopen|requests|fsockopen|/inet/", code):
         findings.does.add(Deed.SEND)
+
+
+def _seen_in_python(code: str) -> list[str]:
+    """As `seen_texts`, by its syntax tree."""
+    try:
+        found = look_through(ast.parse(code), {})
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return []
+    return found.texts + [shlex.join(words) for words in found.commands]
 
 
 def _without_code(

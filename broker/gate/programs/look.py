@@ -5,6 +5,7 @@ from __future__ import annotations
 from broker.gate.programs.escapes import QUIET, escapes
 from broker.gate.programs.files import READERS, file_reads
 from broker.gate.programs.findings import ASSIGNMENT, Findings, asks_only
+from broker.gate.programs.hooks import hooks
 from broker.gate.programs.interpreters import code_handler, filter_code, interpreter, interpreter_of
 from broker.gate.programs.network import sends
 from broker.gate.programs.output import filtered
@@ -29,6 +30,8 @@ def look(runner: Runner, name: str, args: list[str], state: State, flow: Flow) -
     """Note the command and what it runs; its output, if that is known."""
     base = basename(name)
     findings = _find(base, args, state, flow)
+    if not asks_only(args):
+        hooks(base, args, findings)
     sending = sends(base, args, flow)
     if sending is not False:
         findings.does.add(Deed.SEND if sending else Deed.MAYBE_SEND)
