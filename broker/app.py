@@ -169,6 +169,32 @@ class Broker:
         log.info("stopped")
 
 
+def _approvals(
+    config: Config,
+    store: SqliteStore,
+    vault: Vault | _NoVault,
+    trail: AuditTrail,
+    clock: SystemClock,
+    tasks: Tasks,
+) -> tuple[ApprovalService, Courier]:
+    """The approvals, and who brings the news of them outside."""
+    notifiers = {entry.name: notifier(entry, vault.for_notifier) for entry in config.notifiers}
+    courier = Courier(store, notifiers, clock)
+    herald = Herald(routes(config), config.approvals.command)
+    approvals = ApprovalService(
+        store=store,
+        users=store,
+        clock=clock,
+        board=Board(),
+        tasks=tasks,
+        settings=approval_settings(config),
+        tell=herald.told,
+    )
+    approvals.board.listen(lambda change: courier.wake())
+    trail.watch(lambda event: report_blocked(store, herald, courier, event, clock.now()))
+    return approvals, courier
+
+
 async def start(config: Config) -> Broker:
     """Bring a broker up, bottom to top.
 
@@ -200,22 +226,9 @@ async def start(config: Config) -> Broker:
         tasks = Tasks()
         undo.push_async_callback(tasks.close)
         vault = _secrets(config, store)
-        notifiers = {entry.name: notifier(entry, vault.for_notifier) for entry in config.notifiers}
-        courier = Courier(store, notifiers, clock)
-        herald = Herald(routes(config), config.approvals.command)
-        approvals = ApprovalService(
-            store=store,
-            users=store,
-            clock=clock,
-            board=Board(),
-            tasks=tasks,
-            settings=approval_settings(config),
-            tell=herald.told,
-        )
+        approvals, courier = _approvals(config, store, vault, trail, clock, tasks)
         if settled := await asyncio.to_thread(approvals.recover):
             log.warning("requests.settled", count=settled)
-        approvals.board.listen(lambda change: courier.wake())
-        trail.watch(lambda event: report_blocked(store, herald, courier, event, clock.now()))
         asking = Asking(approvals, catalog, store, store, clock)
         lookup = Lookup(approvals, store, store, store, clock)
         sessions = SessionService(
