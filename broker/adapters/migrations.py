@@ -97,7 +97,6 @@ CREATE TABLE deliveries (
 CREATE INDEX deliveries_due ON deliveries(state, next_at);
 CREATE INDEX deliveries_request ON deliveries(request, number);
 CREATE INDEX audit_subject ON audit(subject, seq);
-CREATE INDEX audit_session ON audit(session, seq);
 """
 
 

@@ -15,6 +15,7 @@ import pytest
 from broker.adapters.sqlite import SqliteStore
 from broker.model.audit import CODES, AuditEvent, LedgerHead, leaf
 from broker.model.errors import Unavailable
+from broker.model.requests import RequestState
 from broker.model.seal import check_seal, decode_seal
 from broker.services.ledger import LedgerCheck, LedgerReport, check_anchors, vouched
 from broker.services.ledger_reading import checked_ledger
@@ -351,7 +352,7 @@ def test_a_place_is_mentioned_once_and_not_before_it_is_true(store: SqliteStore)
 
 
 def test_every_code_in_the_source_is_in_the_catalogue_and_none_besides() -> None:
-    found = {"users.locked", "users.unlocked"}  # put together where they are used
+    found = {"users.locked", "users.unlocked"} | _REQUESTS  # put together where they are used
     for path in SOURCE.rglob("*.py"):
         if path.name != "audit.py" or path.parent.name != "model":
             found |= set(codes_in(ast.parse(path.read_text())))
@@ -370,7 +371,10 @@ def codes_in(tree: ast.AST) -> Iterator[str]:
         yield from codes_in(child)
 
 
-_NO_CODES = {"control.sock", "recording.dir"}
+_TOLD = {"seen", "voted", "vote-withdrawn", "said", "reminded", "ended", "used", "ran"}
+_SETTLED = {state.value for state in RequestState} - {"pending"}
+_REQUESTS = {f"request.{what}" for what in _TOLD | _SETTLED}
+_NO_CODES = {"control.sock", "recording.dir", "audit.jsonl"}
 _KINDS = {code.partition(".")[0] for code in CODES}
 
 

@@ -6,18 +6,42 @@ from collections.abc import Callable
 
 import pytest
 
-from broker.gate.lines.ruling import Candidate, Source, Word
+from broker.gate.lines.ruling import Candidate, JudgeLine, Source, Word
+from broker.gate.reading import LineReaders
+from broker.gate.reading.place import Where
 from broker.model.access import NO_RULE, Rule
 from broker.model.approval import ApprovalTerms, Panel
-from broker.model.command import Answer, Judgement
+from broker.model.command import Answer, CommandLine, Judgement
 from broker.model.target import OnDoubt
-from broker.session.lines import on_doubt, strictest
+from broker.session.lines import on_doubt
+from broker.session.lines import strictest as strictest_by
 
 BOB, CAROL = Panel(1, frozenset({"bob"})), Panel(1, frozenset({"carol"}))
 
 
-def judge(said: dict[str, Judgement]) -> Callable[[bytes], Judgement | None]:
-    return lambda line: said.get(line.decode())
+Judge = Callable[[bytes | CommandLine], Judgement | None]
+
+
+def judge(said: dict[str, Judgement]) -> Judge:
+    def answers(line: bytes | CommandLine) -> Judgement | None:
+        assert isinstance(line, CommandLine)
+        return said.get(line.text or "")
+
+    return answers
+
+
+class Typed(LineReaders):
+    """One reading of each line: its text."""
+
+    def __init__(self) -> None:
+        super().__init__(())
+
+    def read(self, text: str, where: Where, *, whole: bool = True) -> list[CommandLine]:
+        return [CommandLine((), text=text)]
+
+
+def strictest(said: Judge) -> JudgeLine:
+    return strictest_by(said, Typed())
 
 
 def answer(

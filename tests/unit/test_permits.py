@@ -44,6 +44,7 @@ READ = {
     "show-session",
     "list-recordings",
     "read-recording",
+    "verify-recording",
     "list-requests",
     "show-request",
     "explain-decision",

@@ -14,7 +14,7 @@ from broker.commands.context import Context
 from broker.commands.policy import policy as policy_group
 from broker.model.errors import InvalidConfig
 from broker.model.session import SessionRow
-from broker.services.recordings import recording_path
+from broker.services.evidence import recording_path
 from recorder.cast import Header
 from recorder.writer import open_recording
 from tests.fakes.store import FakeStore
@@ -50,7 +50,7 @@ class Past(Context):
         id = self.store.open_session(made)
         kept = self.store.session(id)
         assert isinstance(kept, SessionRow)
-        path = recording_path(self.folder / "data" / "recordings", kept, "cast")
+        path = recording_path(self.folder / "data" / "recordings", kept)
         path.parent.mkdir(parents=True, exist_ok=True)
         live = open_recording(
             path.parent, id, Header(width=80, height=24), {}, terminal=True, keep_bytes=None
