@@ -208,6 +208,9 @@ class GatedLines:
             return []
         back = notice.title_back(self._gate.title)
         actions: list[Action] = [SendClient(back)] if back else []
+        if why != "recording":  # what cannot be recorded any more is not shown either
+            left = self._perform(self._gate.abandon(), 0)
+            actions += [action for action in left if not isinstance(action, SetTimer)]
         return actions if notice.confirm else [*actions, CancelApproval(notice.held.number, why)]
 
     def resized(self, cols: int, rows: int) -> None:

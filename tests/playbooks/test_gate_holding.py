@@ -238,6 +238,15 @@ def test_a_paste_that_is_cut_off_keeps_whole_lines_only() -> None:
     assert b"thr" not in talk.sent
 
 
+def test_only_so_much_input_waits() -> None:
+    talk = held_in_shell(rest="two\r")
+    for _ in range(40):
+        talk.now -= 9_000  # in one piece with what came before
+        talk.say("x" * 32767 + "\r")
+    assert len(talk.gate._holding.rest) <= 1 << 20
+    assert len(doings(talk, Dropped)) == 1
+
+
 def test_what_the_shell_had_read_before_comes_first() -> None:
     talk = held_in_shell(rest="two\r").settle()
     talk.mark("B", 1, "one'\n'").mark("X", 1).mark("P", 1).wait(1_000)

@@ -21,6 +21,7 @@ from broker.session.actions import (
     PauseClient,
     RecordEvent,
     RecordMarker,
+    RecordOutput,
     SendClient,
     SendTarget,
     SetTimer,
@@ -209,6 +210,18 @@ def test_the_end_of_the_session_cancels_it(end: ev.Event) -> None:
     assert isinstance(actions[-1], Close)
     assert actions[-2] == CancelApproval(1, actions[-1].reason)
     assert talk.on(ev.ApprovalSettled(1, "approved", "bob")).look() == []
+
+
+def test_what_was_printed_meanwhile_is_not_lost_with_the_session() -> None:
+    talk = held().hear("last words\r\n")
+    talk.look()
+    actions = talk.on(ev.TargetGone("reset")).look()
+    assert RecordOutput(b"last words\r\n") in actions
+    assert SendClient(b"last words\r\n") in actions
+    talk = held().hear("last words\r\n")
+    talk.look()
+    actions = talk.on(ev.SinkFailed("full")).look()
+    assert b"last words" not in b"".join(action.data for action in actions if isinstance(action, SendClient))
 
 
 def test_a_session_that_waits_for_somebody_else_is_not_idle() -> None:

@@ -116,6 +116,11 @@ class LineGate:
         self._holding.cancel(t)
         return self._done()
 
+    def abandon(self) -> list[Doing]:
+        """The session is over."""
+        self._holding.abandon()
+        return self._done()
+
     def shown(self, data: bytes) -> None:
         """Something of the broker's own was put on the user's terminal."""
         self._flow.view.add(data)

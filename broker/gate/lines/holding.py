@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from broker.gate.lines import picture
 from broker.gate.lines.doings import Dropped, Held, Released, Repeat, Restore, Settled, Spot, Waiting
-from broker.gate.lines.flow import MS, QUIET, SETTLE_LATEST, Flow, Wait, Why
+from broker.gate.lines.flow import MAX_QUEUE, MS, QUIET, SETTLE_LATEST, Flow, Wait, Why
 from broker.gate.lines.ruling import Ruling, Word
 
 SECOND = 1000 * MS
@@ -138,7 +138,7 @@ class Holding:
         if held is None or (held.decided is not None and not held.decided.runs):
             return
         quiet, held.quiet_since = t - held.quiet_since >= ARMED_AFTER, t
-        if together and self.rest and not held.told:
+        if together and self.rest and not held.told and len(self.rest) + len(data) <= MAX_QUEUE:
             self.rest += data
         elif _CANCEL.search(data):
             self._end(held, Settled(held.number, "cancelled"), t)
@@ -261,6 +261,13 @@ class Holding:
         """Nothing waits any more."""
         self.line, self._flow.wait = None, None
         self._show_kept(held)
+
+    def abandon(self) -> None:
+        """The session is over: only what was printed meanwhile is left to show."""
+        held = self.line
+        if held is not None:
+            self._show_kept(held, b"\r\n")
+            self.line, self.rest = None, b""
 
     # ------------------------------------------------------------ what waits behind a line that ran
 
