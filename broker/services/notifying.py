@@ -42,7 +42,7 @@ _EVENTS = {
     "cancelled": NoticeEvent.SETTLED,
     "withdrawn": NoticeEvent.SETTLED,
 }
-BLOCKED = frozenset({"session.refused", "line.denied"})
+BLOCKED = frozenset({"session.refused", "line.refused"})
 """Audit codes that tell of a blocked attempt."""
 
 

@@ -268,6 +268,7 @@ class SessionService:
                 await self._asking.ask_review(row, grant, grant.review)
             await self._trail.note("session.opened", row.user, f"{row.account}+{row.target}", id)
         except BartizanError as exc:
+            self._grants.pop(id)  # it never rested on its approval
             await self.ended(row, status=exc.exit_status, reason="refused", size=0, error=exc.message)
             raise
         return row

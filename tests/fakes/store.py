@@ -217,8 +217,8 @@ class FakeStore(FakeRequests):
         return line is not None
 
     def events_about(self, *, subject: str = "", session: str = "", limit: int = 500) -> list[AuditEvent]:
-        about = [e for e in self.events(limit=1_000_000) if subject in ("", e.subject)]
-        return [event for event in about if session in ("", event.session)][:limit]
+        about = [event for event in reversed(self._now.audit) if subject in ("", event.subject)]
+        return copy.deepcopy([event for event in about if session in ("", event.session)][:limit])
 
     # --- sealed secrets ---
 

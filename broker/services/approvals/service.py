@@ -87,26 +87,30 @@ class ApprovalService:
         """
 
         def work(step: Step) -> ApprovalRequest:
-            mine = [current(row, step.now) for row in self._store.requests(user=matter.user, limit=1000)]
-            for row in mine:
-                if (
-                    row.pending
-                    and matter.kind is not RequestKind.COMMAND
-                    and _asks_the_same(row.matter, matter)
-                ):
+            waiting = self._pending_of(matter.user, step.now)
+            for row in waiting:
+                if matter.kind is not RequestKind.COMMAND and _asks_the_same(row.matter, matter):
                     return row
-            self._refuse_flood(mine, step.now)
+            if matter.kind is not RequestKind.REVIEW:
+                self._refuse_flood(matter.user, len(waiting), step.now)
             return step.opened(ApprovalRequest(RequestId(""), matter, setting, opened_at=step.now))
 
         return await self._ledger.change(work, "request-open")
 
-    def _refuse_flood(self, mine: Sequence[ApprovalRequest], now: int) -> None:
-        asking = [row for row in mine if row.matter.kind is not RequestKind.REVIEW]
-        if sum(row.pending for row in asking) >= self.settings.most_open:
-            text = f"you have {self.settings.most_open} requests open, as many as may be"
+    def _pending_of(self, user: str, now: int) -> list[ApprovalRequest]:
+        """What this user waits for; reviews are not of his choosing."""
+        rows = self._store.requests(states=frozenset({RequestState.PENDING}), user=user)
+        asked = [row for row in rows if row.matter.kind is not RequestKind.REVIEW]
+        return [row for row in asked if current(row, now).pending]
+
+    def _refuse_flood(self, user: str, waiting: int, now: int) -> None:
+        most = self.settings
+        if waiting >= most.most_open:
+            text = f"you have {most.most_open} requests open, as many as may be"
             raise busy(text, "bartizan requests ls; bartizan requests cancel ID")
-        if sum(row.opened_at > now - HOUR for row in asking) >= self.settings.most_per_hour:
-            raise busy(f"you have asked {self.settings.most_per_hour} times within the hour; try again later")
+        recent = self._store.requests(user=user, since=now - HOUR, limit=most.most_per_hour)
+        if len(recent) >= most.most_per_hour:
+            raise busy(f"you have asked {most.most_per_hour} times within the hour; try again later")
 
     # ------------------------------------------------------------ deciding
 
@@ -255,10 +259,8 @@ class ApprovalService:
 
     def waiting(self, matter: Matter) -> ApprovalRequest | None:
         """A pending request for exactly that. Blocks for a moment."""
-        now = self._clock.now()
-        rows = self._store.requests(states=frozenset({RequestState.PENDING}), user=matter.user)
-        same = [row for row in rows if current(row, now).pending and _asks_the_same(row.matter, matter)]
-        return same[0] if same else None
+        rows = self._pending_of(matter.user, self._clock.now())
+        return next((row for row in rows if _asks_the_same(row.matter, matter)), None)
 
     def use_now(self, id: RequestId, session: str) -> ApprovalRequest:
         """Note a use, durable on return; of what is used once it is the last. Blocks until it is on the disk:
