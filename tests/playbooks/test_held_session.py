@@ -37,7 +37,7 @@ from tests.playbooks.gated import NONCE, TERMS, judge
 BOOT = (
     ("\x1b[?2004huser$ ", 0.2),
     (f"\x1b]5522;{NONCE};1;V;0;5.2,,\x07", 0),
-    (f"\x1b]5522;{NONCE};1;R;0;bash\x07\x1b]5522;{NONCE};1;P;0;\x07user$ ", 0),
+    (f"\x1b]5522;{NONCE};1;R;0;bash\x07\x1b]5522;{NONCE};1;P;0;\x07user$ ", 0.2),
 )
 
 

@@ -18,6 +18,7 @@ from broker.services.evidence import recording_path
 from recorder.cast import Header
 from recorder.writer import open_recording
 from tests.fakes.store import FakeStore
+from tests.signer import SIGNER
 from tests.unit.policies import policy
 from tests.unit.rows import NOW, row, user
 
@@ -53,7 +54,7 @@ class Past(Context):
         path = recording_path(self.folder / "data" / "recordings", kept)
         path.parent.mkdir(parents=True, exist_ok=True)
         live = open_recording(
-            path.parent, id, Header(width=80, height=24), {}, terminal=True, keep_bytes=None
+            path.parent, id, Header(width=80, height=24), {}, terminal=True, keep_bytes=None, signer=SIGNER
         )
         for number, (kind, fields) in enumerate(events):
             live.event(number * SECOND, kind, **fields)
