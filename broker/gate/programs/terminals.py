@@ -49,8 +49,8 @@ def machinectl(name: str, args: list[str], state: State, flow: Flow) -> Findings
 
 _TMUX_LOOKS = names(
     """ls lsw lsp lsc lsb list-sessions list-windows list-panes list-clients list-commands list-keys
-    list-buffers kill-session kill-window kill-pane kill-server has-session has info start-server detach detach-client
-    display-message display switch-client select-window select-pane selectw selectp resize-pane rename-session
+    list-buffers kill-session kill-window kill-pane kill-server has-session has info start-server detach
+    detach-client display-message display switch-client select-window select-pane selectw selectp resize-pane rename-session
     rename-window rename renamew show-options show show-environment showenv capture-pane capturep last-window
     next-window previous-window swap-pane swap-window move-window set-environment setenv refresh-client"""
 )
