@@ -37,10 +37,10 @@ def shell(request: dict[str, Any]) -> dict[str, Any]:
         )
     else:
         readings = [session.read(request["line"].encode())]
-    return {"decisions": {name: _strictest(rules, readings) for name, rules in reference_rules().items()}}
+    return {"decisions": {name: strictest(rules, readings) for name, rules in reference_rules().items()}}
 
 
-def _strictest(rules: CommandRules, readings: list[CommandLine]) -> str:
+def strictest(rules: CommandRules, readings: list[CommandLine]) -> str:
     answers = []
     for reading in readings:
         judgement = judge(rules, reading)

@@ -45,6 +45,8 @@ def xargs(name: str, args: list[str], state: State, flow: Flow) -> Findings:
             findings.run([part.replace(mark, line) for part in inner], stdin)
     else:
         findings.run([*inner, *(words if words is not None else [WORDS])], stdin)
+    for _, inside in findings.commands:
+        inside.content = flow.stdin.content or bool(files)
     return findings
 
 

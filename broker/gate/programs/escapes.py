@@ -19,7 +19,7 @@ from broker.gate.text import names, open_ended
 from broker.model.command import Deed
 
 _ALWAYS = names(
-    """newgrp login nix-shell pct ansible-playbook ansible-test ansible-console ansible-pull aoss
+    """login nix-shell pct ansible-playbook ansible-test ansible-console ansible-pull aoss
     atobm batchcopy bpftrace byebug cabal cdist check_by_ssh cobc cpan crash csc cscli distcc dosbox
     dotnet easyrsa efax facter fpm gdbserver gimp ginsh gnuplot gtester hping3 java javaws jdb jtag
     ksshell ksu latexmk lldb lualatex luatex masscan minicom msfconsole msfvenom nodemon nsd

@@ -224,7 +224,8 @@ def _without_code(
             content = flow.stdin.rest
         if content is None:
             findings.doubt = f"{name} runs a script whose text is not on the line"
-        else:
+            content = state.written.get(resolved(rest[0], state.folder))
+        if content is not None:
             _judge_code(name, spec.language, content, findings)
         return
     if flow.stdin.terminal:

@@ -41,7 +41,7 @@ def look(runner: Runner, name: str, args: list[str], state: State, flow: Flow) -
     if findings.doubt is not None:
         runner.doubt(findings.doubt)
     if base in _MAKES_FILES:
-        _made(runner, base, args, state)
+        _made(runner, base, args, state, flow)
     return _run(runner, base, args, findings, state, flow)
 
 
@@ -98,6 +98,8 @@ def _run(
             value = assignment[match.end() :]
             inside.assign(match[1], value)
             check_variable(runner, match[1], value, inside, kept=False)
+    for _, inner in findings.commands:
+        inner.content = inner.content or flow.content
     outputs = [runner.command(argv, inside, inner, external=True) for argv, inner in findings.commands]
     for text, stdin in findings.texts:
         shell_state = inside.child()
@@ -112,7 +114,7 @@ def _run(
     return filtered(base, args, flow.stdin.rest)
 
 
-def _made(runner: Runner, base: str, args: list[str], state: State) -> None:
+def _made(runner: Runner, base: str, args: list[str], state: State, flow: Flow) -> None:
     """A copy or link of a program is the program under another name."""
     operands = [arg for arg in args if not arg.startswith("-")]
     for arg in operands[1:] if base in {"cp", "ln", "install", "mv", "rsync", "link"} else operands:
@@ -121,7 +123,19 @@ def _made(runner: Runner, base: str, args: list[str], state: State) -> None:
         target = arg.partition("=")[2] if base == "dd" and arg.startswith("of=") else arg
         if known(target):
             runner.written(resolved(target, state.folder), state)
+            if base in {"tee", "sponge", "dd"} and flow.stdin.rest is not None:
+                state.written[resolved(target, state.folder)] = flow.stdin.rest
     if base in {"cp", "ln", "install", "mv", "link"} and len(operands) > 1:
-        for source in operands[:-1]:
-            if known(source) and operands[-1].endswith("/"):
-                state.created |= {basename(source)}
+        _copied(operands, state)
+
+
+def _copied(operands: list[str], state: State) -> None:
+    """`cp /bin/rm x`: from now on `x` is rm."""
+    target = operands[-1]
+    for source in operands[:-1]:
+        if not known(source) or not known(target):
+            continue
+        if target.endswith(("/", "/.")) or target in {".", ".."}:
+            state.created |= {basename(source)}
+        else:
+            state.copies[basename(target)] = state.copies.get(basename(source), basename(source))

@@ -28,7 +28,28 @@ def sends(name: str, args: list[str], flow: Flow) -> bool | None:
     if name in _ALWAYS:
         return True
     handler = _HANDLERS.get(name)
-    return handler(args, flow) if handler else False
+    found = handler(args, flow) if handler else False
+    return _by_words(name, args) if found is not True and flow.content and name in _CARRIES else found
+
+
+_RESOLVERS = names(
+    "dig host nslookup drill kdig dog delv ping ping6 fping traceroute tracepath mtr whois finger"
+)
+_CARRIES = _RESOLVERS | names("curl wget wget2 http https xh aria2c lynx w3m links elinks logger ssh git")
+"""What stands in their words goes to another host."""
+_CURL_SENDS = re.compile(r"-(?!-)[a-zA-Z#]*?[dF]|--(?:data|json|form|url-query|post-data|body-data)")
+
+
+def _by_words(name: str, args: list[str]) -> bool | None:
+    """Some word holds what a file holds: sent as a name to look up or as data; or perhaps only a version or a
+    token in an address or a header."""
+    if name in _RESOLVERS:
+        return any(open_ended(arg) for arg in args) or None
+    for index, arg in enumerate(args):
+        before = args[index - 1] if index else ""
+        if open_ended(arg) and (_CURL_SENDS.match(arg) or _CURL_SENDS.match(before)):
+            return True
+    return None
 
 
 def _fed(flow: Flow) -> bool:

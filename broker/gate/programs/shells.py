@@ -118,7 +118,9 @@ def _script(name: str, operands: list[str], state: State, flow: Flow, findings: 
     findings.reads = [FileRead(resolved(file, state.folder))]
     if content is None:
         findings.doubt = f"{name} runs a script whose text is not on the line"
-        return
+        content = state.written.get(resolved(file, state.folder))
+        if content is None:
+            return
     findings.texts.append((content, flow.stdin))
     findings.positional = tuple(operands[1:])
 

@@ -272,6 +272,7 @@ WRAPPERS: dict[str, Wrapper] = {
     "openvt": _w("eflsuvw", "c", "exec force login switch user verbose wait", "console", escapes=True),
     "dtach": _w("", "", operands=2, escapes=True),
     "sg": _w(operands=1, starts_shell=True),
+    "newgrp": _w(operands=1, starts_shell=True),
     "ld.so": _w(
         "",
         "",
@@ -296,6 +297,8 @@ def unwrap(name: str, wrapper: Wrapper, args: list[str], state: State, flow: Flo
         findings.does.add(Deed.SHELL)
     if name == "dtach":
         return _dtach(args, flow, findings)
+    if name == "bwrap":
+        args = _without_binds(args)
     split = leading(wrapper.options, args)
     if split.unknown is not None:
         findings.doubt = f"the option {split.unknown} of {name} is not looked through"
@@ -317,6 +320,8 @@ def unwrap(name: str, wrapper: Wrapper, args: list[str], state: State, flow: Flo
     if any(WORDS in word for word in args[:at]):
         findings.doubt = f"what {name} runs is not known"
     at = _assignments(wrapper, args, at, findings)
+    if name == "setarch":  # its options stand behind the architecture
+        at = leading(wrapper.options, args, at).first
     inner = args[at:]
     if name == "sudo" and split.has("e", "edit"):
         findings.reads = [FileRead(resolved(arg, state.folder)) for arg in inner]
@@ -326,6 +331,25 @@ def unwrap(name: str, wrapper: Wrapper, args: list[str], state: State, flow: Flo
         return findings
     _inner(name, wrapper, inner, split.has("i", "login", "s", "shell", "S"), flow, findings)
     return findings
+
+
+_BINDS = re.compile(r"--(?:(?:dev-|ro-)?bind(?:-try|-data)?|symlink|setenv|file|chmod|overlay-src)\Z")
+
+
+def _without_binds(args: list[str]) -> list[str]:
+    """bwrap's arguments without the options that take two words."""
+    out: list[str] = []
+    at = 0
+    while at < len(args) and args[at].startswith("--"):
+        step = 3 if _BINDS.match(args[at]) else 1
+        out += args[at : at + step] if step == 1 else []
+        at += step
+        if step == 1 and at < len(args) and not args[at].startswith("-"):
+            out.append(args[at])
+            at += 1
+            if args[at - 2].lstrip("-") not in WRAPPERS["bwrap"].options.long_valued:
+                return [*out, *args[at:]]
+    return out + args[at:]
 
 
 def _inner(

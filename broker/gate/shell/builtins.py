@@ -51,7 +51,8 @@ def _source(runner: Runner, args: list[str], state: State, flow: Flow) -> str | 
         text = flow.stdin.rest
     if text is None:
         runner.doubt("a file is run whose text is not on the line")
-        return None
+        text = state.written.get(resolved(args[0], state.folder))
+        return None if text is None else runner.nested(text, state, flow.stdin)
     return runner.nested(text, state, flow.stdin)
 
 
@@ -174,6 +175,8 @@ def _read(runner: Runner, args: list[str], state: State, flow: Flow) -> str | No
         at += 1
     for name in names:
         runner.arithmetic(name, state)
+    if flow.stdin.content:
+        state.content |= frozenset(names or ["REPLY"])
     plain = all(re.fullmatch(r"-r|[A-Za-z_].*", arg) for arg in args)
     line = flow.stdin.line()
     _fill(names or ["REPLY"], line if plain or array else None, state)
@@ -290,7 +293,10 @@ def _unset(runner: Runner, args: list[str], state: State, flow: Flow) -> str | N
 
 def _hash(runner: Runner, args: list[str], state: State, flow: Flow) -> str | None:
     if "-p" in args:
-        state.created |= {basename(arg) for arg in args[args.index("-p") + 2 :]}
+        at = args.index("-p")
+        state.created |= {basename(arg) for arg in args[at + 2 :]}
+        if len(args) > at + 2 and known(args[at + 1]):
+            state.copies |= {basename(arg): basename(args[at + 1]) for arg in args[at + 2 :]}
     return None
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from broker.gate.shell.expand import Expander
 from broker.gate.shell.quoting import WordReader
 from broker.gate.shell.reader import Reader
-from broker.gate.shell.state import Input, State
+from broker.gate.shell.state import MAX_VALUE, Input, State
 from broker.gate.shell.tree import (
     Assignment,
     Case,
@@ -22,12 +22,13 @@ from broker.gate.shell.tree import (
     For,
     Function,
     Node,
+    Parameter,
     Pipeline,
     Redirect,
     Simple,
     Word,
 )
-from broker.gate.text import ANY, ONE, WORDS, Unreadable, basename, known, resolved, shown
+from broker.gate.text import ANY, ONE, WORDS, Unreadable, basename, known, names, resolved, shown
 from broker.model.command import Deed, FileRead, SimpleCommand, SqlText
 
 MAX_COMMANDS = 2000
@@ -43,6 +44,37 @@ _STARTUP = re.compile(
 """Files whose content runs later without being named."""
 
 
+_ARGUMENTS = frozenset("@*123456789")
+_SHOW = names(
+    """cat tac head tail zcat bzcat xzcat nl od hexdump xxd hd strings cut paste rev base64 base32 basenc
+    uuencode gzip bzip2 xz zstd tar zip openssl gpg dd sort uniq fold column tr awk gawk mawk sed grep
+    egrep fgrep jq"""
+)
+"""Programs that print what a file holds, or what they make of it."""
+
+
+def _shows_content(command: SimpleCommand) -> bool:
+    return bool(command.reads) and (not command.program or basename(command.program) in _SHOW)
+
+
+def _joined(outputs: list[str | None]) -> str | None:
+    """The outputs one after the other. What is not known of them is a line of its own among the others."""
+    if all(text is None for text in outputs):
+        return None if outputs else ""
+    return "".join(f"{ANY}\n" if text is None else text for text in outputs)
+
+
+def _names(word: Word) -> frozenset[str]:
+    """Variables whose values stand in the word."""
+    found: set[str] = set()
+    for part in word.parts:
+        if isinstance(part, Parameter):
+            found.add(part.name)
+            if part.operand is not None:
+                found |= _names(part.operand)
+    return frozenset(found)
+
+
 @dataclass(slots=True)
 class Flow:
     """Where a command's data comes from and goes to."""
@@ -53,6 +85,11 @@ class Flow:
     does: frozenset[Deed] = frozenset()
     captured: bool = True
     """Its output goes where the caller looks, not to a file."""
+    file: str | None = None
+    """The file that its output goes to."""
+    appends: bool = False
+    content: bool = False
+    """Some argument holds what a file holds."""
 
 
 @dataclass(slots=True)
@@ -175,8 +212,7 @@ class Runner:
 
     def nodes(self, nodes: Iterable[Node], state: State, stdin: Input) -> str | None:
         """Run one after the other; their output, or None if it is not known."""
-        outputs = [self.node(node, state, stdin) for node in nodes]
-        return None if None in outputs else "".join(text for text in outputs if text is not None)
+        return _joined([self.node(node, state, stdin) for node in nodes])
 
     def node(self, node: Node, state: State, stdin: Input) -> str | None:
         self.steps += 1
@@ -197,6 +233,7 @@ class Runner:
         if flow.writes or flow.reads or flow.does:
             self.emit("", (), flow)
         output = self._compound(node, state, flow.stdin, before)
+        self._keep(flow, output, state)
         return output if flow.captured else ""
 
     def _compound(
@@ -239,9 +276,14 @@ class Runner:
 
     def _pipeline(self, node: Pipeline, state: State, stdin: Input) -> str | None:
         output: str | None = None
-        for index, part in enumerate(node.parts):
-            source = stdin if index == 0 else Input(output)
-            output = self.node(part, state.copy(), source)
+        source = stdin
+        for part in node.parts:
+            before = len(self.commands)
+            inner = state.copy()
+            output = self.node(part, inner, source)
+            state.written, state.copies = inner.written, inner.copies
+            content = source.content or any(_shows_content(one) for one in self.commands[before:])
+            source = Input(output, content=content)
         return output
 
     def _while(self, node: Compound, state: State, stdin: Input) -> None:
@@ -266,10 +308,12 @@ class Runner:
 
     def _for(self, node: For, state: State, stdin: Input) -> str | None:
         expander = self.expander(state)
+        began = len(self.commands)
         if node.words is None:
             values = list(state.positional)
         else:
             values = [field for word in node.words for field in expander.fields(word)]
+        self._mark(node.name, node.words or (), began, state)
         before = state.copy()
         outputs: list[str | None] = []
         for value in values[:_ROUNDS]:
@@ -311,15 +355,18 @@ class Runner:
 
     def _simple(self, node: Simple, state: State, stdin: Input) -> str | None:
         expander = self.expander(state)
+        began = len(self.commands)
         argv = [field for word in node.words for field in expander.fields(word)]
+        content = self._holds_content(node.words, began, state)
         flow = self._flow(node.redirects, state, stdin)
+        flow.content = content
         values = [self._assigned(item, state) for item in node.assignments]
         if not argv:
             for item, value in zip(node.assignments, values, strict=True):
                 self._assign(item, value, state)
             if values or flow.writes or flow.reads or flow.does:
                 self.emit("", (), flow, sets=[item.name for item in node.assignments])
-            return self._content(flow) if flow.reads and not values else ""
+            return flow.stdin.rest if flow.reads and not values else ""
         declaring = argv[0] in {"declare", "typeset", "local", "export", "readonly"}
         saved: dict[str, str | None] = {}
         for item, value in zip(node.assignments, values, strict=True):
@@ -329,6 +376,7 @@ class Runner:
         if node.assignments:
             self.emit("", sets=[item.name for item in node.assignments])
         output = self.command(argv, state, flow)
+        self._keep(flow, output, state)
         for name, old in saved.items():
             if old is None:
                 state.variables.pop(name, None)
@@ -336,16 +384,42 @@ class Runner:
                 state.variables[name] = old
         return output if flow.captured else ""
 
-    def _content(self, flow: Flow) -> str | None:
-        return flow.stdin.rest
+    def _keep(self, flow: Flow, output: str | None, state: State) -> None:
+        """Remember what goes into a file."""
+        if flow.file is None:
+            return
+        before = state.written.get(flow.file, "") if flow.appends else ""
+        if output is not None and len(before) + len(output) <= MAX_VALUE:
+            state.written[flow.file] = before + output
+        else:
+            state.written.pop(flow.file, None)
+
+    def _holds_content(self, words: Iterable[Word], began: int, state: State) -> bool:
+        """True if the words hold what a file holds: by a substitution, which ran the commands since `began`,
+        or by a variable."""
+        if any(_shows_content(command) for command in self.commands[began:]):
+            return True
+        return bool(state.content) and any(_names(word) & state.content for word in words)
+
+    def _mark(self, name: str, words: Iterable[Word], began: int, state: State) -> None:
+        """A variable got its value from the words."""
+        if self._holds_content(words, began, state):
+            state.content |= {name}
+        else:
+            state.content -= {name}
 
     def _assigned(self, item: Assignment, state: State) -> str | tuple[str, ...]:
         expander = self.expander(state)
         if item.index is not None:
             self.arithmetic(expander.single(item.index), state)
+        began = len(self.commands)
+        value: str | tuple[str, ...]
         if item.value is not None:
-            return expander.single(item.value)
-        return tuple(field for word in item.values for field in expander.fields(word))
+            value = expander.single(item.value)
+        else:
+            value = tuple(field for word in item.values for field in expander.fields(word))
+        self._mark(item.name, item.values if item.value is None else (item.value,), began, state)
+        return value
 
     def _assign(
         self, item: Assignment, value: str | tuple[str, ...], state: State, *, kept: bool = True
@@ -390,7 +464,7 @@ class Runner:
             if done:
                 return output
         if basename(name) in state.created:
-            self.doubt(f"{name} was made by these very lines")
+            self._made_here(name, args, state, flow)
         if "command_not_found_handle" in state.functions and not external:
             self._call("command_not_found_handle", argv, state, flow)
         self.depth += 1
@@ -402,6 +476,18 @@ class Runner:
         finally:
             self.depth -= 1
 
+    def _made_here(self, name: str, args: list[str], state: State, flow: Flow) -> None:
+        """A program that these lines have made: a copy of another, or a script."""
+        self.doubt(f"{name} was made by these very lines")
+        original = state.copies.get(basename(name))
+        text = state.written.get(resolved(name, state.folder))
+        if original is not None and original != basename(name):
+            self.look(self, original, args, state, Flow(flow.stdin, content=flow.content))
+        elif text is not None:
+            inner = state.child()
+            inner.zero, inner.positional = name, tuple(args)
+            self.nested(text, inner, flow.stdin)
+
     def _call(self, name: str, args: list[str], state: State, flow: Flow) -> str | None:
         """A function: its bodies, with the arguments."""
         self.depth += 1
@@ -410,6 +496,8 @@ class Runner:
             raise Unreadable("a function that calls itself")
         saved = state.positional
         state.positional = tuple(args)
+        if flow.content:
+            state.content |= _ARGUMENTS
         outputs: list[str | None] = []
         try:
             bodies = state.functions.pop(name)
@@ -452,14 +540,19 @@ class Runner:
         if operator in {"<", "<>", "<&"}:
             if path.startswith("/dev/fd/") or path == "/dev/stdin":
                 content = state.files.get(path) if path in state.files else None
+            elif path == "/dev/tty" and fd in {"", "0"}:
+                flow.stdin = Input(terminal=True)
+                return
             else:
                 content = "" if path == "/dev/null" else None
                 flow.reads += (path,)
             self._source(fd or "0", content, state, flow)
+            flow.stdin.content = flow.stdin.content or path != "/dev/null"
             if operator != "<>":
                 return
         if fd in {"", "1"} and operator != "<>":
             flow.captured = False
+            flow.file, flow.appends = path, operator in {">>", "&>>"}
         if path not in _HARMLESS_FILES and not path.startswith("/dev/fd/"):
             self.written(target, state)
             flow.writes += (target,)

@@ -34,6 +34,8 @@ class Input:
     text: str | None = None
     terminal: bool = False
     at: int = 0
+    content: bool = False
+    """It is what a file holds, or was made of it."""
 
     def line(self) -> str | None:
         """The next line; None if it is not known or there is none."""
@@ -67,6 +69,12 @@ class State:
     hooks: tuple[str, ...] = ()
     folded: dict[str, str] = field(default_factory=dict)
     """Variables whose values change case: `l`, `u`, or another letter for what is not worked out."""
+    written: dict[str, str] = field(default_factory=dict)
+    """What these lines have written to files. It may have changed since: what is read there stays a doubt."""
+    copies: dict[str, str] = field(default_factory=dict)
+    """Names that these lines gave to programs: the program that is meant."""
+    content: frozenset[str] = frozenset()
+    """Variables that hold what a file holds, or what was made of it."""
 
     def copy(self) -> State:
         """For a subshell or a branch."""
@@ -78,12 +86,15 @@ class State:
             aliases=dict(self.aliases),
             files=dict(self.files),
             folded=dict(self.folded),
+            written=dict(self.written),
+            copies=dict(self.copies),
         )
 
     def child(self) -> State:
         """For a shell that is started as a program: only variables and descriptors pass over."""
         fresh = State(dict(self.variables), folder=self.folder, created=self.created)
         fresh.files = dict(self.files)
+        fresh.written, fresh.copies, fresh.content = dict(self.written), dict(self.copies), self.content
         fresh.variables["IFS"] = _USUAL["IFS"]
         return fresh
 
@@ -94,6 +105,7 @@ class State:
         self.positional, self.folder, self.files = other.positional, other.folder, other.files
         self.created, self.hooks = other.created, other.hooks
         self.folded = other.folded
+        self.written, self.copies, self.content = other.written, other.copies, other.content
 
     def merge(self, other: State) -> None:
         """Become what is certain of both: a branch was taken or not."""
@@ -115,6 +127,8 @@ class State:
             self.folder = ANY
         self.files.update(other.files)
         self.created |= other.created
+        self.written, self.copies = other.written | self.written, other.copies | self.copies
+        self.content |= other.content
         self.hooks = tuple(dict.fromkeys(self.hooks + other.hooks))
 
     def assign(self, name: str, value: str) -> None:
