@@ -311,7 +311,20 @@ def test_a_terminal_gets_a_table(world: World) -> None:
     world.ok("users", "add", "anne", "--group", "ops")
     shown = at_terminal(world, [], "users", "ls").splitlines()
     assert shown[0].split() == [
-        *("NAME", "KIND", "ADMIN", "GROUPS", "KEYS", "UNIX", "USER", "LOCKED", "AT", "CREATED", "AT")
+        *(
+            "NAME",
+            "KIND",
+            "ADMIN",
+            "GROUPS",
+            "KEYS",
+            "UNIX",
+            "USER",
+            "PERSON",
+            "LOCKED",
+            "AT",
+            "CREATED",
+            "AT",
+        )
     ]
     assert shown[1].split()[:7] == ["anne", "human", "no", "ops", "0", "-", "-"]
 
