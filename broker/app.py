@@ -37,6 +37,7 @@ from broker.model.secret import Credential, Secret
 from broker.policy.engine import Engine
 from broker.policy.loader import load_policies
 from broker.policy.oncall import DutyRoster
+from broker.ports import Clock
 from broker.relay.admission import Admission, AdmissionLimits
 from broker.relay.attach import serve_attached
 from broker.relay.door import Door
@@ -169,32 +170,6 @@ class Broker:
         log.info("stopped")
 
 
-def _approvals(
-    config: Config,
-    store: SqliteStore,
-    vault: Vault | _NoVault,
-    trail: AuditTrail,
-    clock: SystemClock,
-    tasks: Tasks,
-) -> tuple[ApprovalService, Courier]:
-    """The approvals, and who brings the news of them outside."""
-    notifiers = {entry.name: notifier(entry, vault.for_notifier) for entry in config.notifiers}
-    courier = Courier(store, notifiers, clock)
-    herald = Herald(routes(config), config.approvals.command)
-    approvals = ApprovalService(
-        store=store,
-        users=store,
-        clock=clock,
-        board=Board(),
-        tasks=tasks,
-        settings=approval_settings(config),
-        tell=herald.told,
-    )
-    approvals.board.listen(lambda change: courier.wake())
-    trail.watch(lambda event: report_blocked(store, herald, courier, event, clock.now()))
-    return approvals, courier
-
-
 async def start(config: Config) -> Broker:
     """Bring a broker up, bottom to top.
 
@@ -226,11 +201,8 @@ async def start(config: Config) -> Broker:
         tasks = Tasks()
         undo.push_async_callback(tasks.close)
         vault = _secrets(config, store)
-        approvals, courier = _approvals(config, store, vault, trail, clock, tasks)
-        if settled := await asyncio.to_thread(approvals.recover):
-            log.warning("requests.settled", count=settled)
-        asking = Asking(approvals, catalog, store, store, clock)
-        lookup = Lookup(approvals, store, store, store, clock)
+        deciding = _deciding(config, store, vault, catalog, trail, clock, tasks)
+        approvals, asking, lookup = deciding.approvals, deciding.asking, deciding.lookup
         sessions = SessionService(
             targets=catalog,
             policy=catalog,
@@ -292,7 +264,7 @@ async def start(config: Config) -> Broker:
         keeping.start()
         background = Tasks()
         background.spawn(approvals.keep_time(), "requests-time")
-        background.spawn(courier.run(), "notify")
+        background.spawn(deciding.courier.run(), "notify")
         undo.pop_all()
     port = acceptor.get_port()
     log.info("ready", address=config.listen.address, port=port, control=str(config.control.socket))
@@ -326,6 +298,46 @@ async def serve(config_path: Path, ready: Callable[[Broker], None] = lambda brok
     ready(broker)
     await stop.wait()
     await broker.stop()
+
+
+@dataclass(frozen=True, slots=True)
+class _Deciding:
+    """Everything about requests."""
+
+    approvals: ApprovalService
+    asking: Asking
+    lookup: Lookup
+    courier: Courier
+
+
+def _deciding(
+    config: Config,
+    store: SqliteStore,
+    vault: Vault | _NoVault,
+    catalog: Catalog,
+    trail: AuditTrail,
+    clock: Clock,
+    tasks: Tasks,
+) -> _Deciding:
+    """Settles what a broker that died had held. Raises InvalidConfig for a notifier that cannot be."""
+    notifiers = {entry.name: notifier(entry, vault.for_notifier) for entry in config.notifiers}
+    courier = Courier(store, notifiers, clock)
+    herald = Herald(routes(config), config.approvals.command)
+    approvals = ApprovalService(
+        store=store,
+        users=store,
+        clock=clock,
+        board=Board(),
+        tasks=tasks,
+        settings=approval_settings(config),
+        tell=herald.told,
+    )
+    if settled := approvals.recover():
+        log.warning("requests.settled", count=settled)
+    approvals.board.listen(lambda change: courier.wake())
+    trail.watch(lambda event: report_blocked(store, herald, courier, event, clock.now()))
+    asking = Asking(approvals, catalog, store, store, clock)
+    return _Deciding(approvals, asking, Lookup(approvals, store, store, store, clock), courier)
 
 
 def approval_settings(config: Config) -> ApprovalSettings:

@@ -31,7 +31,10 @@ from broker.wire.messages import (
 )
 from broker.wire.tagged import Message
 
-PASSED_ENV = ("LANG", "LANGUAGE", "LC_", "NO_COLOR", "COLORTERM", "BARTIZAN_")
+PASSED_ENV = (
+    "LANG", "LANGUAGE", "LC_", "NO_COLOR", "COLORTERM",
+    "BARTIZAN_REASON", "BARTIZAN_UI", "BARTIZAN_WAIT", "BARTIZAN_BREAK_GLASS",
+)  # fmt: skip
 UNREACHABLE = 69
 BROKEN_PIPE = 128 + signal.SIGPIPE
 SANE = b"\x1b[?1049l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[?25h\x1b[0m\r\n"

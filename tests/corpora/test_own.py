@@ -50,7 +50,9 @@ def test_no_hostile_line_is_allowed(text: str) -> None:
 
 def test_what_is_surely_forbidden_is_surely_denied() -> None:
     """A doubt is asked about, or allowed where a policy says so; a denial is not."""
-    unsure = [(text, rule) for text, rule, certain in hostile() if certain and answers(meant(text))[rule] != "deny"]
+    unsure = [
+        (text, rule) for text, rule, certain in hostile() if certain and answers(meant(text))[rule] != "deny"
+    ]
     total = sum(certain for _, _, certain in hostile())
     assert len(unsure) / total < 0.02, unsure
 
