@@ -43,13 +43,13 @@ from broker.relay.zygote import Zygote
 from broker.services.anchors import Anchors
 from broker.services.audit import AuditTrail
 from broker.services.catalog import Catalog, Loaded
-from broker.services.keeping import Keeping
+from broker.services.keeping import Health, Keeping
 from broker.services.login import LoginService
 from broker.services.recordings import RecordingService
 from broker.services.seals import Sealer
 from broker.services.sessions import SessionService
 from broker.services.tasks import Tasks
-from recorder.signing import SigningKey
+from recorder.signing import KeyRing, SigningKey
 
 log = structlog.get_logger()
 
@@ -188,7 +188,8 @@ async def start(config: Config) -> Broker:
         )
         places = [anchor_place(place) for place in config.anchors.to]
         anchors = Anchors(places, config.anchors.every, store, sealer, trail)
-        keeping = Keeping(sealer, anchors, recordings, config.recording.anchor)
+        health = Health(store, config.recordings, KeyRing([signer.public]), trail)
+        keeping = Keeping(sealer, anchors, recordings, health, config.recording.anchor)
         handlers = Handlers(catalog, catalog, sessions, store, recordings, trail, clock)
         tasks = Tasks()
         undo.push_async_callback(tasks.close)

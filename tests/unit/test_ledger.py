@@ -370,7 +370,7 @@ def codes_in(tree: ast.AST) -> Iterator[str]:
         yield from codes_in(child)
 
 
-_NO_CODES = {"control.sock", "recording.dir"}
+_NO_CODES = {"control.sock", "recording.dir", "audit.jsonl"}
 _KINDS = {code.partition(".")[0] for code in CODES}
 
 

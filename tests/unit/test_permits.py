@@ -35,7 +35,7 @@ def may(admin: bool, role: Role) -> set[str]:
     return {tag(kind) for kind in EVERY if permitted(role, admin, kind)}
 
 
-READ = {"list-targets", "list-sessions", "list-recordings", "read-recording"}
+READ = {"list-targets", "list-sessions", "list-recordings", "read-recording", "verify-recording"}
 
 
 @pytest.mark.parametrize(

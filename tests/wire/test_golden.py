@@ -25,6 +25,7 @@ SESSION = wire.SessionView(
     "S-1f", "anne", "web1", "deploy", "exec", "id", "192.0.2.7", "why", 1, 2, "ended", 0, "exit", 9
 )
 
+VERIFIED = wire.Verified("S-1f", "altered", False, "line 3", "S-1f.cast", 88, 3, 5, 2, 4, 0, "9f", "SHA256:x")
 MESSAGES: dict[str, Message] = {
     "hello": wire.Hello(1, "tui"),
     "welcome": wire.Welcome(1, "anne", ["ops"], False, "0.1", True),
@@ -32,11 +33,13 @@ MESSAGES: dict[str, Message] = {
     "list-sessions": Request(2, wire.ListSessions()),
     "list-recordings": Request(3, wire.ListRecordings("x", 7)),
     "read-recording": Request(4, wire.ReadRecording("S-1f", "events", 9)),
+    "verify-recording": Request(7, wire.VerifyRecording("S-1f")),
     "open-target": Request(5, wire.OpenTarget("web1", "deploy", "why")),
     "kill-session": Request(6, wire.KillSession("S-1f", "why")),
     "targets": Reply(1, wire.Targets([TARGET])),
     "sessions": Reply(2, wire.Sessions([SESSION])),
     "chunk": Reply(4, wire.Chunk(b"\x00\xff", 9, 11)),
+    "verified": Reply(7, VERIFIED),
     "opening": Reply(5, wire.Opening("web1", "deploy")),
     "done": Reply(6, wire.Done("ok")),
     "failure": wire.Failure(6, "E-DENIED", "no", "ask", 77),
@@ -62,6 +65,14 @@ GOLDEN: dict[str, bytes] = {
     "read-recording": (
         b"\x83\xa4type\xa7request\xa2id\x04\xa3ask\x84\xa4type\xaeread-recording\xa2id\xa4S-1f\xa4part"
         b"\xa6events\xa6offset\t"
+    ),
+    "verify-recording": (
+        b"\x83\xa4type\xa7request\xa2id\x07\xa3ask\x82\xa4type\xb0verify-recording\xa2id\xa4S-1f"
+    ),
+    "verified": (
+        b"\x83\xa4type\xa5reply\xa2id\x07\xa4body\x8e\xa4type\xa8verified\xa2id\xa4S-1f\xa9condition\xa7al"
+        b"tered\xa4good\xc2\xa7problem\xa6line 3\xa4file\xa9S-1f.cast\xa4byteX\xa4line\x03\xa1t\x05\xa5lin"
+        b"ks\x02\xa6good_t\x04\xa8unsealed\x00\xa4head\xa29f\xa3key\xa8SHA256:x"
     ),
     "open-target": (
         b"\x83\xa4type\xa7request\xa2id\x05\xa3ask\x84\xa4type\xabopen-target\xa6target\xa4web1\xa7acc"
