@@ -56,14 +56,14 @@ from broker.services.approvals.lookup import Lookup
 from broker.services.approvals.service import ApprovalService, ApprovalSettings
 from broker.services.audit import AuditTrail
 from broker.services.catalog import Catalog, Loaded
-from broker.services.keeping import Keeping
+from broker.services.keeping import Health, Keeping
 from broker.services.login import LoginService
 from broker.services.notifying import Courier, Herald, Route
 from broker.services.recordings import RecordingService
 from broker.services.seals import Sealer
 from broker.services.sessions import SessionService
 from broker.services.tasks import Tasks
-from recorder.signing import SigningKey
+from recorder.signing import KeyRing, SigningKey
 
 log = structlog.get_logger()
 
@@ -216,7 +216,8 @@ async def start(config: Config) -> Broker:
         )
         places = [anchor_place(place) for place in config.anchors.to]
         anchors = Anchors(places, config.anchors.every, store, sealer, trail)
-        keeping = Keeping(sealer, anchors, recordings, config.recording.anchor)
+        health = Health(store, config.recordings, KeyRing([signer.public]), trail)
+        keeping = Keeping(sealer, anchors, recordings, health, config.recording.anchor)
         requests = RequestHandlers(approvals, asking, lookup, sessions, store, store, store, recordings)
         handlers = Handlers(catalog, catalog, sessions, store, recordings, trail, clock, requests)
         zygote = Zygote(config.portal.user)

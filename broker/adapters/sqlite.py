@@ -219,10 +219,12 @@ class SqliteStore(RequestTables):
     def entries(
         self, *, after: int = 0, limit: int = 1000, codes: Sequence[str] = (), session: str = ""
     ) -> list[AuditEntry]:
-        sql = """SELECT * FROM audit WHERE seq > ? AND (? = '' OR session = ?)
-                 AND (? = '[]' OR code IN (SELECT value FROM json_each(?))) ORDER BY seq LIMIT ?"""
+        # Each condition only where it is wanted: an index on the column is used then.
         wanted = json.dumps(list(codes))
-        return self._rows(entry_of, sql, after, session, session, wanted, wanted, limit)
+        sql = "SELECT * FROM audit WHERE seq > ?"
+        sql += " AND session = ?" if session else " AND ? = ''"
+        sql += " AND code IN (SELECT value FROM json_each(?))" if codes else " AND ? = '[]'"
+        return self._rows(entry_of, f"{sql} ORDER BY seq LIMIT ?", after, session, wanted, limit)
 
     def head(self) -> LedgerHead:
         return self._file.read(head_of)

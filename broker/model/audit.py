@@ -53,6 +53,7 @@ CODES: dict[str, str] = {
     "signing.rotated": "The next key was made.",
     "anchor.failed": "An anchor outside could not be written.",
     "anchor.recovered": "It can be written again.",
+    "evidence.unhealthy": "Recent recordings have no valid seal.",
     "audit.exported": "Somebody took the audit log out as a bundle.",
     "users.added": "A user was made.",
     "users.person": "Accounts were noted to be of one person.",

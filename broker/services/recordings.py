@@ -146,8 +146,10 @@ class RecordingService:
                 }
             },
         )
+        noted = self._audit.entries(session=row.id, codes=["session.opened"], limit=1)
         start = {
             "session": row.id,
+            "event": noted[0].id if noted else "",
             "user": row.user,
             "target": row.target,
             "account": row.account,

@@ -120,11 +120,13 @@ def test_what_nobody_touched_holds(scene: Scene) -> None:
     assert scene.cli("recordings", "verify", "--since", "1h").stdout.count("OK") == 5
 
 
-def test_one_id_across_audit_and_log_and_a_stable_code(scene: Scene) -> None:
+def test_one_id_across_audit_and_recording(scene: Scene) -> None:
     done = scene.cli("audit", "ls", "S-1", "--json")
     codes = [json.loads(line)["code"] for line in done.stdout.splitlines()]
     assert codes == ["session.opened", "recording.sealed", "session.ended"]
-    assert json.loads(done.stdout.splitlines()[0])["id"].startswith("E-")
+    first = json.loads(done.stdout.splitlines()[0])
+    start = json.loads(scene.file("S-1.events").read_text().splitlines()[0])
+    assert start["event"] == first["id"]
 
 
 # ---------------------------------------------------------------- recordings

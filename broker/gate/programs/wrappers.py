@@ -306,14 +306,9 @@ def unwrap(name: str, wrapper: Wrapper, args: list[str], state: State, flow: Flo
         name == "sudo" and split.has("u", "user") and not split.has("l", "v")
     ):
         return findings
-    operands = 0 if name == "runcon" and split.options else wrapper.operands
-    at = split.first + operands
     if name in {"taskset", "chrt", "ionice", "prlimit"} and split.has("p", "pid"):
         return findings
-    if wrapper.operands and args[split.first + wrapper.operands :][:1] == ["--"]:
-        at += 1
-    if name == "timeout" and args[split.first : split.first + 1] == ["--"]:
-        at += 1
+    at = _begins_at(name, wrapper, args, split.first, bool(split.options))
     findings.reads = [
         FileRead(resolved(value, state.folder)) for _, value in split.options if value and "/" in value
     ]
@@ -331,6 +326,16 @@ def unwrap(name: str, wrapper: Wrapper, args: list[str], state: State, flow: Flo
         return findings
     _inner(name, wrapper, inner, split.has("i", "login", "s", "shell", "S"), flow, findings)
     return findings
+
+
+def _begins_at(name: str, wrapper: Wrapper, args: list[str], first: int, options: bool) -> int:
+    """Where the command begins: behind the wrapper's operands, and `--` before or after them."""
+    at = first + (0 if name == "runcon" and options else wrapper.operands)
+    if wrapper.operands and args[first + wrapper.operands :][:1] == ["--"]:
+        at += 1
+    if name == "timeout" and args[first : first + 1] == ["--"]:
+        at += 1
+    return at
 
 
 _BINDS = re.compile(r"--(?:(?:dev-|ro-)?bind(?:-try|-data)?|symlink|setenv|file|chmod|overlay-src)\Z")
