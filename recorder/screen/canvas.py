@@ -195,6 +195,16 @@ class Canvas(pyte.Screen):
             return  # below the margins on the last line: it is overwritten
         self.buffer[cursor.y].joined = True
 
+    def backspace(self) -> None:
+        """BS: one column left; where a wrap is due, to the column drawn last; from the first column to the
+        end of the row above, if the line began there. So the kernel takes back a long line, on tmux, iTerm2.
+        """
+        cursor = self.cursor
+        if cursor.x:
+            cursor.x = min(cursor.x, self.columns) - 1
+        elif cursor.y and self.buffer[cursor.y].joined:
+            cursor.x, cursor.y = self.columns - 1, cursor.y - 1
+
     def repeat(self, count: int) -> None:
         """REP: the character left of the cursor again (ECMA-48 defines it only right after that one)."""
         x, cells = self.cursor.x, self.buffer[self.cursor.y].cells

@@ -22,6 +22,7 @@ _WORTH = 8 << 10
 _TAIL = 512
 _WILD = re.compile(
     rb"\x1b(?!\[[0-9;:]*m|\[[0-2]?K)|[\x00-\x06\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f]|\xc2[\x80-\x9f]"
+    rb"|(?<![!-~])\x08"  # which may go up a row, if not behind a character of its own
 )
 _SGR = re.compile(rb"\x1b\[[0-9;:]*m")
 

@@ -87,7 +87,7 @@ def test_the_notice_stands_between_the_line_and_the_next_prompt() -> None:
     talk = hooked()
     line = "forbidden " + "long " * 20
     talk.say(line).hear(line).say("\r")
-    talk.hear("\r\x1b[K\x1b[A\r\x1b[K\r").mark("L", 1, line.replace(" ", "\\ "))
+    talk.hear("\r\x1b[K\r\x1bM\x1b[K\r").mark("L", 1, line.replace(" ", "\\ "))
     assert talk.refused == []
     talk.mark("B", 1).hear("\r\n").mark("N", 1).hear(PROMPT).mark("P", 1)
     drawn = f"user$ {line}"

@@ -27,6 +27,7 @@ WILD = [
     b"\x1b[5A", b"\x1b[2;7H", b"\x1b[3;9r", b"\x1b[r", b"\x1b7", b"\x1b8", b"\x1b[?1049h", b"\x1b[?1049l",
     b"\x1b]0;title\x07", b"\x1b]0;never ended", b"\x1b\\", b"\x18", b"\x1b[?7l", b"\x1b[?7h", b"\x1b[4h",
     b"\x1b[20h", b"\x1b[20l", b"\x1b[?6h", b"\x1b(0", b"\x0e", b"\x0f", b"\xc2\x9b3A", b"\xe6\x97", b"\x1bP",
+    b"\x08\x08\x08", b"a" * 79 + b"\x08" * 90,
     b"\x1b[2J", b"\x1bc", b"\x1bM", b"\x1b", b"\x1b[3", b"\x7f", b"\x0b", b"\x1b[44m",
 ]  # fmt: skip
 

@@ -55,7 +55,7 @@ FILL = "".join(f"\x1b[{row};1H{chr(96 + row) * 80}" for row in range(1, 25))
 
 
 # Left out, because tmux 3.3a differs from xterm and the VT manuals: CHT, the column after IL and DL, DL
-# outside the margins, an overwritten right half. tmux also keeps a wrap that is due through LF, RI, BS, CUB,
+# outside the margins, an overwritten right half. tmux also keeps a wrap that is due through LF, RI, CUB,
 # TAB, ICH, DCH, ECH, EL 1 and EL 2 and forgets it in DECSC; makes one character of a ZWJ sequence or a flag,
 # which readline and the kernel count one by one, as we do; and when the window's width changes, wraps lines
 # anew and fetches back what had scrolled away, where xterm cuts them.
@@ -103,6 +103,10 @@ SEQUENCES = {
     "ris": "abc\x1bcdef",
     "index": "a\x1bEb\x1bDc\x1bMd",
     "backspace": "ab\x08\x08\x08c",
+    "backspace-over-a-wrap": "x" * 85 + "\x08" * 10 + "y",
+    "backspace-where-a-wrap-is-due": "x" * 80 + "\x08y",
+    "kernel-erases-a-line": "$ " + "x" * 200 + "\x08 \x08" * 200 + "echo",
+    "kernel-erases-wide": "世" * 45 + "\x08 \x08" * 20 + "y",
     "decstr": "\x1b[20;30H\x1b[!px",
     "el-where-a-wrap-is-due": "x" * 80 + "\x1b[Kyz",
     "ed-where-a-wrap-is-due": "x" * 80 + "\x1b[Jyz",

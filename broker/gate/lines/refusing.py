@@ -14,7 +14,7 @@ from broker.gate.lines.flow import Flow
 from broker.gate.lines.ruling import Ruling
 
 # Before it calls a function that is bound to a key, readline takes the prompt's last row and the line away.
-_CLEARED = re.compile(rb"(?:\r|\x1b\[\d*[AKJ])*\x1b\[\d*[KJ](?:\r|\x1b\[\d*[AKJ])*\Z")
+_CLEARED = re.compile(rb"(?:\r|\x1bM|\x1b\[\d*[AKJ])*\x1b\[\d*[KJ](?:\r|\x1bM|\x1b\[\d*[AKJ])*\Z")
 
 
 class Refusing:
