@@ -248,17 +248,7 @@ async def start(config: Config) -> Broker:
         )
         attached = serve_attached(door, tasks, config.accept_env)
         control = ControlServer(handlers, login, trail, attached, version("bartizan"))
-        front = Front(
-            login=login,
-            trail=trail,
-            admission=Admission(_admission_limits(config)),
-            door=door,
-            clock=clock,
-            tasks=tasks,
-            accept_env=config.accept_env,
-            user_cas=user_ca_fingerprints(config),
-            is_user=lambda name: store.user(name) is not None,
-        )
+        front = _front(config, store, login, trail, door, clock, tasks)
         listening = await control.listen(config.control.socket, config.control.mode)
         undo.callback(listening.close)
         acceptor = await _listen(config, front)
@@ -299,6 +289,29 @@ async def serve(config_path: Path, ready: Callable[[Broker], None] = lambda brok
     ready(broker)
     await stop.wait()
     await broker.stop()
+
+
+def _front(
+    config: Config,
+    store: SqliteStore,
+    login: LoginService,
+    trail: AuditTrail,
+    door: Door,
+    clock: Clock,
+    tasks: Tasks,
+) -> Front:
+    """What every connection needs. Raises InvalidConfig for a file of CAs that holds none."""
+    return Front(
+        login=login,
+        trail=trail,
+        admission=Admission(_admission_limits(config)),
+        door=door,
+        clock=clock,
+        tasks=tasks,
+        accept_env=config.accept_env,
+        user_cas=user_ca_fingerprints(config),
+        is_user=lambda name: store.user(name) is not None,
+    )
 
 
 @dataclass(frozen=True, slots=True)

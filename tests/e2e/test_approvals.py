@@ -58,6 +58,12 @@ class Approved:
         assert len(err.strip().splitlines()) == 1
         return err.split("]")[0].split()[-1]
 
+    def approve(self, name: str, id: str, *options: str) -> tuple[int, str, str]:
+        """Approve it, with what its risk asks for: how high that is hangs on the hour of the day."""
+        shown = self.run(name, "requests", "show", id, "--json")[1]
+        word = json.loads(shown)["confirm"] if shown else ""
+        return self.run(name, "approve", id, *(["--confirm", word] if word else []), *options)
+
     def digests(self, id: str) -> list[tuple[str, str]]:
         """Code and digest of each audit row about a request."""
         rows = self.bastion.query("SELECT code, detail FROM audit WHERE subject = ? ORDER BY seq", id)
@@ -78,7 +84,7 @@ def test_an_exec_leaves_with_75_and_its_id_and_runs_once_after_the_approval(peop
     assert people.ask("prod", "echo ran-$((6*7))") == id, "asking again is the same request"
     status, out, err = people.run("alice", "requests", "resume", id)
     assert (status, out) == (75, "")
-    assert people.run("bob", "approve", id, "-m", "ok")[:2] == (0, f"{id} approved\n")
+    assert people.approve("bob", id, "-m", "ok")[:2] == (0, f"{id} approved\n")
     assert people.run("alice", "requests", "resume", id) == (0, "ran-42\n", "")
     status, out, err = people.run("alice", "requests", "resume", id)
     assert (status, out) == (77, "")
@@ -94,7 +100,7 @@ def test_an_exec_leaves_with_75_and_its_id_and_runs_once_after_the_approval(peop
 def test_lesson_34_an_approval_is_for_exactly_what_was_asked(people: Approved) -> None:
     """lesson 34: another command, target, account or door needs its own."""
     id = people.ask("prod", "echo one")
-    people.run("bob", "approve", id)
+    people.approve("bob", id)
     assert people.ask("prod", "echo two") != id
     assert people.ask("prod", "echo one ") != id, "a byte more is something else"
     assert people.ask("two", "echo one") != id
@@ -108,7 +114,7 @@ def test_waiting_runs_it_and_passes_the_status_on(people: Approved) -> None:
     running = people.ssh("alice", *wait).start("prod", "echo waited; exit 7")
     [view] = wait_until(lambda: inbox(people, "bob", "echo waited"), "the request")
     assert view["may_decide"] is True
-    people.run("bob", "approve", view["id"])
+    people.approve("bob", view["id"])
     out, err = running.communicate(timeout=30)
     assert (running.returncode, out) == (7, b"waited\n")
     assert b"E-WAITING" in err
@@ -128,7 +134,7 @@ def test_a_denial_needs_a_comment_and_is_told(people: Approved) -> None:
     status, out, err = people.run("alice", "requests", "resume", id)
     assert (status, out) == (77, "")
     assert "take a backup" in err
-    assert people.run("carol", "approve", id)[0] == 77, "it is settled"
+    assert people.approve("carol", id)[0] == 77, "it is settled"
 
 
 def test_lesson_17_nobody_approves_what_he_asked_for_under_any_account(people: Approved) -> None:
@@ -137,20 +143,20 @@ def test_lesson_17_nobody_approves_what_he_asked_for_under_any_account(people: A
     for name, why in (("dba-alice", "your own"), ("robot", "agents do not decide")):
         status, _, err = people.run(name, "approve", id)
         assert (status, why in err) == (77, True), err
-    status, _, err = people.run("alice", "approve", id)
+    status, _, err = people.approve("alice", id)
     assert (status, "your own" in err) == (77, True), err
     assert people.run("alice", "requests", "cancel", id)[:2] == (0, f"{id} cancelled\n")
-    assert people.run("bob", "approve", id)[0] == 77
+    assert people.approve("bob", id)[0] == 77
     assert people.run("alice", "requests", "resume", id)[0] == 130
 
 
 def test_two_of_two_are_two_persons(people: Approved) -> None:
     """lesson 17: 2 of 2 with one person behind two accounts is one."""
     id = people.ask("two", "echo both")
-    assert "still needs" in people.run("bob", "approve", id)[1]
-    assert "still needs" in people.run("bob-adm", "approve", id)[1]
+    assert "still needs" in people.approve("bob", id)[1]
+    assert "still needs" in people.approve("bob-adm", id)[1]
     assert people.run("alice", "requests", "resume", id)[0] == 75
-    assert people.run("carol", "approve", id)[1] == f"{id} approved\n"
+    assert people.approve("carol", id)[1] == f"{id} approved\n"
     assert people.run("alice", "requests", "resume", id)[1] == "both\n"
 
 
@@ -179,7 +185,7 @@ def test_a_terminal_waits_and_drops_into_the_session_by_itself(people: Approved)
         id = pty.expect(r"WAIT (R-[0-9A-F]+)")[1].decode()
         people.run("bob", "requests", "show", id)
         pty.expect("opened by bob")
-        people.run("bob", "approve", id, "-m", "fine")
+        people.approve("bob", id, "-m", "fine")
         pty.expect(f"APPROVED {id}")
         pty.expect("recorded S-")
         pty.send(b"echo in-$((1+1))\r")
@@ -213,7 +219,7 @@ def test_a_window_lets_sessions_open_while_it_lasts(people: Approved) -> None:
     status, out, _ = people.run("alice", "request", "prod", "-r", "work", "--for", "5m", "--json")
     assert status == 75
     id = json.loads(out)["id"]
-    assert people.run("carol", "approve", id, "--for", "2m")[0] == 0
+    assert people.approve("carol", id, "--for", "2m")[0] == 0
     for _ in range(2):
         with people.ssh("alice").pty("prod") as pty:
             pty.expect("recorded S-")
@@ -239,12 +245,12 @@ def test_why_explains_a_decision(people: Approved) -> None:
 
 def test_a_restart_keeps_requests_for_sessions(people: Approved) -> None:
     id = people.ask("prod", "echo later")
-    people.run("bob", "approve", id)
+    people.approve("bob", id)
     pending = people.ask("prod", "echo pending")
     people.bastion.broker.kill9()
     people.bastion.broker.start()
     assert people.run("alice", "requests", "resume", id)[1] == "later\n"
-    assert people.run("bob", "approve", pending)[0] == 0
+    assert people.approve("bob", pending)[0] == 0
     assert people.run("alice", "prod", "echo pending")[1] == "pending\n"
 
 
@@ -292,7 +298,7 @@ def test_a_held_line_runs_once_after_the_approval(holding: Approved, made: Path)
         shown = json.loads(holding.run("bob", "requests", "show", id, "--json")[1])
         assert shown["content"]["text"] == f"touch {made}; echo did-$((40+2))"
         assert not made.exists()
-        holding.run("bob", "approve", id, "-m", "fine")
+        holding.approve("bob", id, "-m", "fine")
         pty.expect("APPROVED")
         pty.expect("did-42")
         wait_until(made.exists, "the file")
@@ -317,7 +323,7 @@ def test_a_denied_a_cancelled_and_a_withdrawn_line_never_run(holding: Approved, 
         pty.send(b"\x03")
         pty.expect("CANCELLED")
         wait_until(lambda: state(holding, id) == "cancelled", "the cancelled request")
-        assert holding.run("bob", "approve", id)[0] == 77
+        assert holding.approve("bob", id)[0] == 77
         id = held(holding, pty, f"touch {made}")
         pty.close()
         wait_until(lambda: state(holding, id) == "cancelled", "the request of the session that ended")
@@ -335,7 +341,7 @@ def test_a_held_line_expires(holding: Approved, made: Path) -> None:
         id = held(holding, pty, f"touch {made}")
         pty.expect("EXPIRED", timeout=60)
         wait_until(lambda: state(holding, id) == "expired", "the expired request")
-        assert holding.run("bob", "approve", id)[0] == 77
+        assert holding.approve("bob", id)[0] == 77
     assert not made.exists()
 
 
@@ -354,8 +360,7 @@ def test_what_the_approver_sees_is_what_runs(holding: Approved, place: Path) -> 
         plain = holding.ssh("bob").run("requests", "show", id).stdout.decode()
         assert "\u202e" not in plain
         assert "\x1b" not in plain
-        confirm = shown["confirm"] or "-"
-        holding.run("bob", "approve", id, "--confirm", confirm)
+        holding.approve("bob", id)
         wait_until((place / name).exists, "exactly that file")
     event = next(fact for fact in holding.bastion.last().facts if fact.kind == "held")
     assert event.fields["sha256"] == shown["content"]["sha256"]
@@ -366,7 +371,7 @@ def test_a_window_lets_fitting_lines_through_without_a_hold(holding: Approved, p
     status, out, err = holding.run("alice", "request", "shop", "-r", "INC-7", "--pattern", pattern, "--json")
     assert status == 75, err
     id = json.loads(out)["id"]
-    assert holding.run("bob", "approve", id)[0] == 0
+    assert holding.approve("bob", id)[0] == 0
     with holding.ssh("alice").pty("shop", size=(30, 200)) as pty:
         pty.expect("recorded S-")
         pty.send(f"touch {place}/w1\r".encode())
@@ -385,5 +390,5 @@ def test_a_broker_that_was_killed_denies_what_it_held(holding: Approved, made: P
         pty.read_all()
     holding.bastion.broker.start()
     assert state(holding, id) == "denied"
-    assert holding.run("bob", "approve", id)[0] == 77
+    assert holding.approve("bob", id)[0] == 77
     assert not made.exists()
