@@ -181,19 +181,9 @@ async def start(config: Config) -> Broker:
         catalog = Catalog(lambda: load_catalog(config))
         store = open_store(config)
         undo.callback(store.close)
-        signer = await asyncio.to_thread(open_signer, config, store)
         trail = AuditTrail(store, clock)
-        sealer = Sealer(store, signer, clock)
-        await asyncio.to_thread(sealer.begin)
-        recordings = RecordingService(
-            config.recordings,
-            clock,
-            config.recording.exec_keep,
-            config.recording.fsync,
-            signer=signer,
-            trail=trail,
-            audit=store,
-        )
+        evidence = await _evidence(config, store, trail, clock)
+        recordings = evidence.recordings
         undo.push_async_callback(recordings.stop)
         if salvaged := await recordings.salvage(store):
             log.warning("sessions.interrupted", count=salvaged)
@@ -214,10 +204,6 @@ async def start(config: Config) -> Broker:
             approvals=approvals,
             asking=asking,
         )
-        places = [anchor_place(place) for place in config.anchors.to]
-        anchors = Anchors(places, config.anchors.every, store, sealer, trail)
-        health = Health(store, config.recordings, KeyRing([signer.public]), trail)
-        keeping = Keeping(sealer, anchors, recordings, health, config.recording.anchor)
         requests = RequestHandlers(approvals, asking, lookup, sessions, store, store, store, recordings)
         handlers = Handlers(catalog, catalog, sessions, store, recordings, trail, clock, requests)
         zygote = Zygote(config.portal.user)
@@ -252,7 +238,7 @@ async def start(config: Config) -> Broker:
         listening = await control.listen(config.control.socket, config.control.mode)
         undo.callback(listening.close)
         acceptor = await _listen(config, front)
-        keeping.start()
+        evidence.keeping.start()
         background = Tasks()
         background.spawn(approvals.keep_time(), "requests-time")
         background.spawn(deciding.courier.run(), "notify")
@@ -260,19 +246,9 @@ async def start(config: Config) -> Broker:
     port = acceptor.get_port()
     log.info("ready", address=config.listen.address, port=port, control=str(config.control.socket))
     return Broker(
-        config,
-        port,
-        catalog,
-        acceptor,
-        listening,
-        store,
-        sessions,
-        recordings,
-        keeping,
-        zygote,
-        tasks,
-        background,
-    )
+        config, port, catalog, acceptor, listening, store, sessions, recordings, evidence.keeping, zygote,
+        tasks, background,
+    )  # fmt: skip
 
 
 async def serve(config_path: Path, ready: Callable[[Broker], None] = lambda broker: None) -> None:
@@ -312,6 +288,34 @@ def _front(
         user_cas=user_ca_fingerprints(config),
         is_user=lambda name: store.user(name) is not None,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Evidence:
+    """Recordings, and what keeps them and the audit provable."""
+
+    recordings: RecordingService
+    keeping: Keeping
+
+
+async def _evidence(config: Config, store: SqliteStore, trail: AuditTrail, clock: Clock) -> _Evidence:
+    """Raises Unavailable where nothing could be signed."""
+    signer = await asyncio.to_thread(open_signer, config, store)
+    sealer = Sealer(store, signer, clock)
+    await asyncio.to_thread(sealer.begin)
+    recordings = RecordingService(
+        config.recordings,
+        clock,
+        config.recording.exec_keep,
+        config.recording.fsync,
+        signer=signer,
+        trail=trail,
+        audit=store,
+    )
+    places = [anchor_place(place) for place in config.anchors.to]
+    anchors = Anchors(places, config.anchors.every, store, sealer, trail)
+    health = Health(store, config.recordings, KeyRing([signer.public]), trail)
+    return _Evidence(recordings, Keeping(sealer, anchors, recordings, health, config.recording.anchor))
 
 
 @dataclass(frozen=True, slots=True)
