@@ -6,7 +6,7 @@ import re
 import shlex
 from dataclasses import dataclass, replace
 
-from broker.gate.programs.findings import ASSIGNMENT, Findings, Options, leading
+from broker.gate.programs.findings import ASSIGNMENT, Findings, Options, Split, leading
 from broker.gate.shell.run import Flow
 from broker.gate.shell.state import State
 from broker.gate.text import WORDS, known, names, resolved
@@ -306,22 +306,15 @@ def unwrap(name: str, wrapper: Wrapper, args: list[str], state: State, flow: Flo
         name == "sudo" and split.has("u", "user") and not split.has("l", "v")
     ):
         return findings
-    operands = 0 if name == "runcon" and split.options else wrapper.operands
-    at = split.first + operands
     if name in {"taskset", "chrt", "ionice", "prlimit"} and split.has("p", "pid"):
         return findings
-    if wrapper.operands and args[split.first + wrapper.operands :][:1] == ["--"]:
-        at += 1
-    if name == "timeout" and args[split.first : split.first + 1] == ["--"]:
-        at += 1
     findings.reads = [
         FileRead(resolved(value, state.folder)) for _, value in split.options if value and "/" in value
     ]
+    at = _begins(name, wrapper, args, split)
     if any(WORDS in word for word in args[:at]):
         findings.doubt = f"what {name} runs is not known"
     at = _assignments(wrapper, args, at, findings)
-    if name == "setarch":  # its options stand behind the architecture
-        at = leading(wrapper.options, args, at).first
     inner = args[at:]
     if name == "sudo" and split.has("e", "edit"):
         findings.reads = [FileRead(resolved(arg, state.folder)) for arg in inner]
@@ -331,6 +324,18 @@ def unwrap(name: str, wrapper: Wrapper, args: list[str], state: State, flow: Flo
         return findings
     _inner(name, wrapper, inner, split.has("i", "login", "s", "shell", "S"), flow, findings)
     return findings
+
+
+def _begins(name: str, wrapper: Wrapper, args: list[str], split: Split) -> int:
+    """The place of the command, behind options and the wrapper's own operands."""
+    at = split.first + (0 if name == "runcon" and split.options else wrapper.operands)
+    if wrapper.operands and args[split.first + wrapper.operands :][:1] == ["--"]:
+        at += 1
+    if name == "timeout" and args[split.first : split.first + 1] == ["--"]:
+        at += 1
+    if name == "setarch":  # its options stand behind the architecture
+        at = leading(wrapper.options, args, at).first
+    return at
 
 
 _BINDS = re.compile(r"--(?:(?:dev-|ro-)?bind(?:-try|-data)?|symlink|setenv|file|chmod|overlay-src)\Z")
