@@ -27,6 +27,8 @@ _VALUED: dict[str, str] = {
     ),
     "microdnf": "-c --config --enablerepo --disablerepo --installroot --releasever --setopt",
     "zypper": "-c -R -D --config --root --reposd-dir --cache-dir --gpg-auto-import-keys_",
+    "pipx": "--python --pip-args --suffix --index-url",
+    "poetry": "-C -P --directory --project",
     "apk": "-X -p --repository --root --arch --keys-dir --cache-dir --wait --timeout",
     "pip": (
         "--log --proxy --timeout --retries --cert --client-cert --cache-dir --python --trusted-host "
@@ -37,13 +39,16 @@ _VALUED: dict[str, str] = {
     "pnpm": "-C --dir --filter -F --prefix",
     "git": "-C -c --git-dir --work-tree --namespace --exec-path",
     "cargo": "--config -Z --color --manifest-path -C",
-    "go": "-C",
-    "gem": "--config-file -n",
+    "go": "-C -p -tags -mod -modfile -ldflags -gcflags",
+    "gem": (
+        "--config-file -n -v -i -P -s -p -B -g --version --install-dir --bindir --platform --source "
+        "--document --build-root --trust-policy --http-proxy --file --target-rbconfig"
+    ),
     "conda": "-n -p --name --prefix",
     "docker": "-H -l -c --host --context --config --log-level",
     "kubectl": "-n -s --namespace --context --cluster --user --server",
     "snap": "--color",
-    "flatpak": "--installation",
+    "flatpak": "--installation --arch",
     "brew": "",
     "init": "-t",
     "telinit": "-t",
@@ -106,6 +111,20 @@ def operands(args: tuple[str, ...]) -> list[str]:
         elif arg == "--":
             plain = True
     return found
+
+
+def perhaps_verbs(program: str, args: tuple[str, ...]) -> list[str]:
+    """More operands that may be the first, where a short option in front could take a value after all."""
+    valued = _VALUED_SETS.get(program)
+    if valued is None:
+        return []
+    for at, arg in enumerate(args):
+        if not re.match(r"-.", arg) or arg == "--":
+            return []
+        unsure = re.fullmatch(r"-[A-Za-z]", arg) and arg not in valued and at + 1 < len(args)
+        if unsure and not args[at + 1].startswith("-"):
+            return verbs(program, args[at + 2 :])
+    return []
 
 
 def verbs(program: str, args: tuple[str, ...]) -> list[str]:

@@ -214,7 +214,8 @@ def _parts(rule: CommandRule, command: SimpleCommand, line: CommandLine) -> Matc
     if rule.only is not None:
         checks += [_any(rule.only, [arg]) for arg in command.args]
     if rule.verb:
-        checks.append(_any(rule.verb, _verbs(command)))
+        perhaps = options.perhaps_verbs(basename(command.program), command.args)
+        checks.append(max(_any(rule.verb, _verbs(command)), min(_any(rule.verb, perhaps), Match.PERHAPS)))
     if rule.operands:
         checks.append(_any(rule.operands, options.operands(command.args)))
     if rule.outside:

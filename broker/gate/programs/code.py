@@ -74,6 +74,11 @@ def harmless(language: str, code: str) -> bool:
         return False
     if language == "python" and re.search(r"\b[fF][rR]?['\"]|\b[rR][fF]['\"]|__|'''|\"\"\"", code):
         return False
+    if language == "perl":
+        edited = _without_patterns(code)
+        if edited is None:
+            return False
+        code = edited
     if language == "perl" and re.search(
         r"[%&*]\w*\{|->|<[^>]*>|\bs\s*[/|{#]|\btr?\b|\by\b|\|", _STRINGS.sub("''", code)
     ):
@@ -84,6 +89,21 @@ def harmless(language: str, code: str) -> bool:
         return False
     bare = _STRINGS.sub(" ", code)
     return "'" not in bare and '"' not in bare and set(_WORD.findall(bare)) <= safe
+
+
+_PERL_EDIT = re.compile(
+    r"(?:(?<=^)|(?<=[\s;({,!~&|]))(?:s|tr|y)([/|!#])((?:\\.|(?!\1)[^\\\n])*)\1((?:\\.|(?!\1)[^\\\n])*)\1([a-z]*)|"
+    r"(?:(?<=^)|(?<=[\s({,!~&|]))m?/((?:\\.|[^/\\\n])+)/([a-z]*)"
+)
+
+
+def _without_patterns(code: str) -> str | None:
+    """Perl's code without its patterns; None if one of them runs code."""
+    for match in _PERL_EDIT.finditer(code):
+        flags = (match[4] or "") + (match[6] or "")
+        if "e" in flags or re.search(r"\(\?\??\{|[@$]\{|\$\(|@\w", match[0]):
+            return None
+    return _PERL_EDIT.sub(" ", code)
 
 
 def _awk(code: str) -> bool:

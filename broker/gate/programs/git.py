@@ -22,6 +22,9 @@ _COMMANDS = re.compile(
     r"interactive\.difffilter|trailer\..*\.(?:command|cmd)|credential\.(?:.*\.)?helper|sendemail\..*cmd|alias\..*)\Z"
 )
 """Settings whose value is a command."""
+_FOLDERS = re.compile(
+    r"(?i)(?:core\.hookspath|core\.attributesfile|core\.fsmonitor|include(?:if\..*)?\.path|init\.templatedir)\Z"
+)
 _HELPERS = names("cache store manager manager-core osxkeychain libsecret wincred oauth netrc gcloud.sh gh")
 _PLAIN = names("cat less more most vi vim nvim nano emacs ed true false code delta bat diff-so-fancy")
 _TEXT_OPTIONS = re.compile(
@@ -81,6 +84,8 @@ def _setting(name: str, value: str, findings: Findings) -> None:
 
 def _configured(words: list[str], findings: Findings) -> None:
     """A setting that is stored: it runs later, so that its text counts, but nothing is started now."""
+    if len(words) > 1 and _FOLDERS.match(words[-2]):
+        findings.doubt = findings.doubt or f"git runs what lies at {words[-2]}"
     if len(words) > 1 and _COMMANDS.match(words[-2]) and known(words[-1]):
         inner = Findings()
         _setting(words[-2], words[-1], inner)

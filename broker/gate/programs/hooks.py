@@ -10,21 +10,23 @@ from collections.abc import Callable
 
 from broker.gate.programs.editors import console_commands, editor_commands
 from broker.gate.programs.findings import Findings
+from broker.gate.programs.harmless import COMPRESSORS
+from broker.gate.programs.remote import option_command
 from broker.gate.shell.state import Input
 from broker.gate.text import basename, known, names
 from broker.model.command import Deed
 
 _OPTIONS: dict[str, str] = {
     "tar gtar bsdtar star": (
-        r"--checkpoint-a\w*=exec=(?P<v>.*)|--to-c\w*(?:=(?P<v1>.*))?|(?:-[a-zA-Z]*I|--use-c\w*)(?:=(?P<v2>.*))?|"
-        r"(?:-[a-zA-Z]*F|--info-s\w*|--new-v\w*)(?:=(?P<v3>.*))?|--rsh-c\w*(?:=(?P<v4>.*))?|--rmt-c\w*(?:=(?P<v5>.*))?"
+        r"--checkpoint-a\w*(?:=(?P<v>.*))?|--to-c\w*(?:=(?P<v1>.*))?|(?:-[a-zA-Z]*I|--use-c[\w-]*)(?:=(?P<v2>.*))?|"
+        r"(?:-[a-zA-Z]*F|--info-s[\w-]*|--new-v[\w-]*)(?:=(?P<v3>.*))?|--rsh-c\w*(?:=(?P<v4>.*))?|--rmt-c\w*(?:=(?P<v5>.*))?"
     ),
     "zip": r"-[a-zA-Z]*TT|--unzip-command(?:=(?P<v>.*))?",
     "cpio": r"--rsh-command(?:=(?P<v>.*))?",
     "rsync": r"-[a-df-zA-Z]*e(?P<v0>.+)?\Z|--rsh(?:=(?P<v>.*))?\Z|--rsync-path(?:=(?P<v1>.*))?\Z",
-    "scp sftp": r"-[a-zA-Z0-9]*[SD](?P<v>.*)",
+    "scp sftp": r"-[a-zA-Z0-9]*?[SDo](?P<v>.*)",
     "split gsplit": r"--fil\w*(?:=(?P<v>.*))?",
-    "sort gsort": r"--comp\w*(?:=(?P<v>.*))?",
+    "sort gsort": r"--comp[\w-]*(?:=(?P<v>.*))?",
     "man": r"(?:-[a-zA-Z]*[PH]|--pager|--html)(?:=?(?P<v>.*))",
     "bat batcat delta": r"--pager(?:=(?P<v>.*))?",
     "fzf sk": r"--(?:preview|execute|become)(?:=(?P<v>.*))?|--bind(?:=(?P<v1>.*))?",
@@ -54,7 +56,9 @@ _OPTIONS: dict[str, str] = {
     "gnuplot": r"-e(?P<v>.+)?\Z",
     "lldb": r"(?:-[oOsSk]|--(?:one-line\S*|source\S*))(?:=(?P<v>.*))?",
     "gdb": r"(?:--?(?:ex|iex|eval-command|init-eval-command))(?:=(?P<v>.*))?",
-    "vim vi nvim view vimdiff gvim rvim rview ex elvis vile nvi": r"(?:-c|--cmd)(?P<v0>.+)?\Z|\+(?P<v>.+)",
+    "vim vi nvim view vimdiff gvim rvim rview ex elvis vile nvi": (
+        r"(?:-[a-zA-Z]*c|--cmd)(?P<v0>.+)?\Z|\+(?P<v>.+)"
+    ),
     "less most more pg zless": r"\+(?P<v>.*!.*)|-[A-Za-z]*[pP](?P<v1>.*!.*)",
     "lftp ftp": r"-[ce](?P<v>.+)?\Z",
     "dc": r"(?:-e|--expression)(?:=?(?P<v>.*))",
@@ -84,10 +88,6 @@ _OPTIONS: dict[str, str] = {
 _BY_NAME = {
     name: re.compile(pattern, re.DOTALL) for group, pattern in _OPTIONS.items() for name in group.split()
 }
-_COMPRESSORS = names(
-    """gzip gunzip zcat bzip2 bunzip2 xz unxz zstd unzstd lzma lz4 lzop lzip pigz pbzip2 pixz pxz zstdmt
-    brotli compress plzip"""
-)
 _PAGERS = names("cat less more most pg never always auto never head tail true bat ul col")
 _BANG = names(
     "vim vi nvim view vimdiff gvim rvim rview ex elvis vile nvi less most more pg zless lftp ftp dc hg joe"
@@ -142,7 +142,7 @@ def _started(name: str, option: str, value: str) -> str | None:
     special = _SPECIAL.get(name)
     if special is not None:
         return special(option, value, first)
-    if first in _PAGERS or (first in _COMPRESSORS and not re.search(r"[;&|$`<>()]", value)):
+    if first in _PAGERS or (first in COMPRESSORS and not re.search(r"[;&|$`<>()]", value)):
         return None
     return value
 
@@ -154,7 +154,16 @@ def _rsync(option: str, value: str, first: str) -> str | None:
 
 
 def _copy(option: str, value: str, first: str) -> str | None:
+    if re.match(r"-[a-zA-Z0-9]*o", option):
+        return option_command(value)
     return None if first == "ssh" else value
+
+
+def _tar(option: str, value: str, first: str) -> str | None:
+    if option.startswith("--checkpoint"):
+        return value.removeprefix("exec=") if value.startswith("exec=") else None
+    plain = first in COMPRESSORS and not re.search(r"[;&|$`<>()]", value)
+    return None if plain and not option.startswith("--to") else value
 
 
 def _apt(option: str, value: str, first: str) -> str | None:
@@ -232,6 +241,7 @@ def _nc(option: str, value: str, first: str) -> str | None:
 
 
 _SPECIAL: dict[str, Callable[[str, str, str], str | None]] = {
+    **dict.fromkeys(names("tar gtar bsdtar star"), _tar),
     "rsync": _rsync, "scp": _copy, "sftp": _copy, "apt": _apt, "apt-get": _apt, "aptitude": _apt,
     "apt-cache": _apt, "mosh": _mosh, "gnuplot": _gnuplot, "exiftool": _perl_code, "fzf": _fuzzy,
     "sk": _fuzzy, "emacs": _emacs, "emacsclient": _emacs, "vagrant": _cloud, "gcloud": _cloud,

@@ -275,11 +275,17 @@ def awk(name: str, args: list[str], state: State, flow: Flow) -> Findings:
         at += 1
     findings.reads = [FileRead(resolved(arg, state.folder)) for arg in args[at:]]
     for program in programs:
-        if open_ended(program):
-            findings.doubt = f"what {name} runs is not known"
-        else:
-            _judge_code(name, "awk", program.replace("\ufdd2", "*").replace("\ufdd3", "?"), findings)
+        _awk_program(name, program, state, findings)
     return findings
+
+
+def _awk_program(name: str, program: str, state: State, findings: Findings) -> None:
+    if open_ended(program):
+        findings.doubt = f"what {name} runs is not known"
+        return
+    for path in re.findall(r"getline[^<|;}]*<\s*\"([^\"]+)\"", program):
+        findings.reads = [*(findings.reads or []), FileRead(resolved(path, state.folder))]
+    _judge_code(name, "awk", program.replace("\ufdd2", "*").replace("\ufdd3", "?"), findings)
 
 
 def sed(name: str, args: list[str], state: State, flow: Flow) -> Findings:

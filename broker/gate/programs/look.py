@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from broker.gate.programs.escapes import QUIET, escapes
+from broker.gate.programs.arguments import QUIET
+from broker.gate.programs.escapes import escapes
 from broker.gate.programs.files import READERS, file_reads
 from broker.gate.programs.findings import ASSIGNMENT, Findings, asks_only
 from broker.gate.programs.hooks import hooks
 from broker.gate.programs.interpreters import code_handler, filter_code, interpreter, interpreter_of
 from broker.gate.programs.network import sends
-from broker.gate.programs.output import filtered
+from broker.gate.programs.output import filtered, printed
 from broker.gate.programs.runners import HANDLERS
 from broker.gate.programs.shells import OTHER_SHELLS, SHELLS, shell
 from broker.gate.programs.sqlclients import CLIENTS, client
@@ -111,7 +112,8 @@ def _run(
         return f"/usr/bin/{basename(args[0])}\n"
     if base in {"whoami", "logname"} and not args:
         return "user\n"
-    return filtered(base, args, flow.stdin.rest)
+    shown = printed(base, args)
+    return shown if shown is not None else filtered(base, args, flow.stdin.rest)
 
 
 def _made(runner: Runner, base: str, args: list[str], state: State, flow: Flow) -> None:

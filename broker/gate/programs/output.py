@@ -119,6 +119,97 @@ def _cat(args: list[str], text: str) -> str | None:
     return text if all(arg == "-" for arg in args) else None
 
 
+def _lines(args: list[str], text: str, *, last: bool) -> str | None:
+    """head and tail, by lines."""
+    match = re.fullmatch(r"(?:-n|--lines=?)?\s*(?:-)?(\d+)", " ".join(args)) if args else None
+    if args and match is None:
+        return None
+    count = int(match[1]) if match else 10
+    lines = text.splitlines(keepends=True)
+    return "".join((lines[-count:] if count else []) if last else lines[:count])
+
+
+def _cut(args: list[str], text: str) -> str | None:
+    """cut by characters, or by fields of one letter's distance."""
+    joined = " ".join(args)
+    match = re.fullmatch(r"-[cb]\s*(\d+)(-)?(\d+)?", joined)
+    if match:
+        start = int(match[1]) - 1
+        end = int(match[3]) if match[3] else None if match[2] else start + 1
+        return "".join(line[start:end] + "\n" for line in text.splitlines())
+    match = re.fullmatch(r"(?:-d\s*(?P<sign>.) )?-f\s*(?P<field>\d+)(?: -d\s*(?P<behind>.))?", joined)
+    if match is None:
+        return None
+    sign, field = match["sign"] or match["behind"] or "\t", int(match["field"]) - 1
+    out = []
+    for line in text.splitlines():
+        parts = line.split(sign)
+        out.append((line if len(parts) == 1 else parts[field] if field < len(parts) else "") + "\n")
+    return "".join(out)
+
+
+_PLAIN_PATTERN = re.compile(r"[\w \-/.,:;@=+'\"]*\Z")
+
+
+def _sed(args: list[str], text: str) -> str | None:
+    """`s/text/other/` where no sign of the pattern means more than itself, but for a dot, which may."""
+    if args[:1] in (["-e"], ["-E"], ["-r"]):
+        args = args[1:]
+    match = (
+        re.fullmatch(r"s(?P<sign>[^\w\s\\])(?P<old>.*?)(?P=sign)(?P<new>.*?)(?P=sign)(?P<all>g?)", args[0])
+        if len(args) == 1
+        else None
+    )
+    if match is None or not _PLAIN_PATTERN.match(match["old"]) or re.search(r"[&\\]", match["new"]):
+        return None
+    if "." in match["old"] or not match["old"]:
+        return None
+    count = -1 if match["all"] else 1
+    return "".join(line.replace(match["old"], match["new"], count) for line in text.splitlines(keepends=True))
+
+
+def _xxd(args: list[str], text: str) -> str | None:
+    if "".join(arg.lstrip("-") for arg in args) not in {"rp", "pr", "rps", "r"}:
+        return None
+    try:
+        return bytes.fromhex("".join(text.split())).decode()
+    except ValueError:
+        return None
+
+
+def _openssl(args: list[str], text: str) -> str | None:
+    words = set(args)
+    if not words & {"base64", "-base64", "-a"} or "-d" not in words:
+        return None
+    return _decode(["-d"], text) if words <= {"base64", "enc", "-base64", "-a", "-d", "-A"} else None
+
+
+def _dd(args: list[str], text: str) -> str | None:
+    return text if all(re.match(r"(?:status|bs|ibs|obs)=", arg) for arg in args) else None
+
+
+_PRINTS = re.compile(
+    r"\s*(?:BEGIN\s*\{\s*)?(?:print|puts|say|echo|console\.log)\s*\(?\s*(['\"])(?P<text>(?:\\.|(?!\1).)*)\1\s*\)?\s*;?\s*\}?\s*\Z",
+    re.DOTALL,
+)
+_CODE_OPTIONS = {"perl": "-e", "ruby": "-e", "python": "-c", "php": "-r", "node": "-e", "lua": "-e"}
+
+
+def printed(name: str, args: list[str]) -> str | None:
+    """What code that only prints one text prints; None for any other."""
+    language = re.sub(r"[0-9.]+\Z", "", name)
+    if language in {"awk", "gawk", "mawk"}:
+        code = args[0] if len(args) == 1 else None
+    else:
+        option = _CODE_OPTIONS.get(language)
+        code = args[1] if option is not None and len(args) == 2 and args[0] == option else None
+    match = _PRINTS.match(code) if code is not None and known(code) else None
+    if match is None:
+        return None
+    text = _escaped(match["text"])
+    return None if text is None else text + ("" if language in {"perl", "php"} else "\n")
+
+
 _FILTERS: dict[str, Callable[[list[str], str], str | None]] = {
     "cat": _cat,
     "base64": _decode,
@@ -126,7 +217,15 @@ _FILTERS: dict[str, Callable[[list[str], str], str | None]] = {
     "tac": lambda args, text: "".join(reversed(text.splitlines(keepends=True))) if not args else None,
     "tee": lambda args, text: text,
     "tr": _translate,
-    "nl": lambda args, text: None,
+    "head": lambda args, text: _lines(args, text, last=False),
+    "tail": lambda args, text: _lines(args, text, last=True),
+    "cut": _cut,
+    "sed": _sed,
+    "xxd": _xxd,
+    "openssl": _openssl,
+    "dd": _dd,
+    "sort": lambda args, text: text if len(text.splitlines()) < 2 and not args else None,
+    "uniq": lambda args, text: text if len(text.splitlines()) < 2 and not args else None,
 }
 
 

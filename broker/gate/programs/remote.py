@@ -70,10 +70,17 @@ def _ssh_remote(rest: list[str], letters: set[str], flow: Flow, findings: Findin
 def _ssh_option(value: str, findings: Findings) -> None:
     if not known(value):
         findings.doubt = "an option of ssh is not known"
+    text = option_command(value)
+    if text is not None:
+        findings.escape(text)
+
+
+def option_command(value: str) -> str | None:
+    """The command in an option of ssh (`ProxyCommand=nc %h %p`); None if it holds none."""
     match = _COMMAND_OPTIONS.match(value)
     if match is None or match[1].strip().lower() in {"none", "no", ""}:
-        return
-    findings.escape(match[1])
+        return None
+    return match[1]
 
 
 # ---- many hosts at once ----

@@ -16,7 +16,8 @@ def script(name: str, args: list[str], state: State, flow: Flow) -> Findings:
     findings = Findings(reads=[])
     split = leading(Options("aefqV", "BcEIOmoTt", names("append return flush force quiet help version"),
                             names(
-    """log-io command echo log-in log-out logging-format output-limit log-timing timing"""
+    """log-io command echo log-in log-out logging-format output-limit log-timing
+                            timing"""
 )), args)  # fmt: skip
     texts = split.values("c", "command")
     after = args[split.first + 1 :]
@@ -50,10 +51,10 @@ def machinectl(name: str, args: list[str], state: State, flow: Flow) -> Findings
 _TMUX_LOOKS = names(
     """ls lsw lsp lsc lsb list-sessions list-windows list-panes list-clients list-commands list-keys
     list-buffers kill-session kill-window kill-pane kill-server has-session has info start-server detach
-    detach-client
-    display-message display switch-client select-window select-pane selectw selectp resize-pane rename-session
-    rename-window rename renamew show-options show show-environment showenv capture-pane capturep last-window
-    next-window previous-window swap-pane swap-window move-window set-environment setenv refresh-client"""
+    detach-client display-message display switch-client select-window select-pane selectw selectp
+    resize-pane rename-session rename-window rename renamew show-options show show-environment showenv
+    capture-pane capturep last-window next-window previous-window swap-pane swap-window move-window
+    set-environment setenv refresh-client"""
 )
 _TMUX_COMMAND = {
     "new-session": "cefFnstxy", "new": "cefFnstxy", "new-window": "cceFnt", "neww": "ceFnt",

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import shlex
 
+from broker.gate.programs.findings import Findings
+from broker.gate.programs.hooks import hooks
 from broker.gate.shell.run import Runner
 from broker.gate.shell.state import Input, State
 from broker.gate.text import basename, known, names
@@ -40,11 +43,56 @@ def check_variable(runner: Runner, name: str, value: str, state: State, *, kept:
     elif name in _LESS_ONLY:
         if not re.fullmatch(r"[-+A-Za-z0-9 #%.,=]*", value) or "+" in value:
             runner.doubt(f"the variable {name} can change what runs")
+    elif name.startswith("LD_") and _safe_loading(name, value):
+        return
     elif _CODE.match(name):
+        if name in _OPTIONS_OF and known(value):
+            _options(runner, name, value)
         if value:
             runner.doubt(f"the variable {name} can change what runs")
     elif _COMMAND.match(name):
         _command(runner, name, value, state)
+
+
+_OPTIONS_OF = {"TAR_OPTIONS": "tar", "GREP_OPTIONS": "grep", "MAKEFLAGS": "make", "LESS": "less"}
+"""Variables that hold options of a program."""
+_SYSTEM_FOLDER = re.compile(
+    r"/(?:usr/|opt/|snap/)?(?:local/)?(?:lib(?:32|64|exec)?|opt)(?:/(?!\.\.)[^:]*)?\Z|/opt/[^:]*\Z|/usr/lib/[^:]*\Z"
+)
+
+
+def _safe_loading(name: str, value: str) -> bool:
+    """Of the dynamic loader's variables (ld.so(8)): those that only show or time something, and folders or
+    libraries of the system."""
+    if name in {
+        "LD_DEBUG",
+        "LD_DEBUG_OUTPUT",
+        "LD_TRACE_LOADED_OBJECTS",
+        "LD_VERBOSE",
+        "LD_WARN",
+        "LD_SHOW_AUXV",
+    }:
+        return True
+    if name not in {"LD_LIBRARY_PATH", "LD_PRELOAD"} or not known(value):
+        return False
+    parts = [part for part in re.split(r"[: ]", value) if part]
+    return all(_SYSTEM_FOLDER.match(part) and ".." not in part.split("/") for part in parts)
+
+
+def _options(runner: Runner, name: str, value: str) -> None:
+    findings = Findings()
+    hooks(_OPTIONS_OF[name], _words(value), findings)
+    if findings.does:
+        runner.emit(f"${name}", value.split(), does=findings.does)
+    for text, stdin in findings.texts:
+        runner.nested(text, State(), stdin)
+
+
+def _words(text: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError:
+        return text.split()
 
 
 def _prompt(runner: Runner, name: str, value: str, state: State, *, kept: bool) -> None:

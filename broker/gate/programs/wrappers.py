@@ -6,7 +6,7 @@ import re
 import shlex
 from dataclasses import dataclass, replace
 
-from broker.gate.programs.findings import ASSIGNMENT, Findings, Options, leading
+from broker.gate.programs.findings import ASSIGNMENT, Findings, Options, Split, leading
 from broker.gate.shell.run import Flow
 from broker.gate.shell.state import State
 from broker.gate.text import WORDS, known, names, resolved
@@ -308,15 +308,13 @@ def unwrap(name: str, wrapper: Wrapper, args: list[str], state: State, flow: Flo
         return findings
     if name in {"taskset", "chrt", "ionice", "prlimit"} and split.has("p", "pid"):
         return findings
-    at = _begins_at(name, wrapper, args, split.first, bool(split.options))
     findings.reads = [
         FileRead(resolved(value, state.folder)) for _, value in split.options if value and "/" in value
     ]
+    at = _begins(name, wrapper, args, split)
     if any(WORDS in word for word in args[:at]):
         findings.doubt = f"what {name} runs is not known"
     at = _assignments(wrapper, args, at, findings)
-    if name == "setarch":  # its options stand behind the architecture
-        at = leading(wrapper.options, args, at).first
     inner = args[at:]
     if name == "sudo" and split.has("e", "edit"):
         findings.reads = [FileRead(resolved(arg, state.folder)) for arg in inner]
@@ -328,13 +326,15 @@ def unwrap(name: str, wrapper: Wrapper, args: list[str], state: State, flow: Flo
     return findings
 
 
-def _begins_at(name: str, wrapper: Wrapper, args: list[str], first: int, options: bool) -> int:
-    """Where the command begins: behind the wrapper's operands, and `--` before or after them."""
-    at = first + (0 if name == "runcon" and options else wrapper.operands)
-    if wrapper.operands and args[first + wrapper.operands :][:1] == ["--"]:
+def _begins(name: str, wrapper: Wrapper, args: list[str], split: Split) -> int:
+    """The place of the command, behind options and the wrapper's own operands."""
+    at = split.first + (0 if name == "runcon" and split.options else wrapper.operands)
+    if wrapper.operands and args[split.first + wrapper.operands :][:1] == ["--"]:
         at += 1
-    if name == "timeout" and args[first : first + 1] == ["--"]:
+    if name == "timeout" and args[split.first : split.first + 1] == ["--"]:
         at += 1
+    if name == "setarch":  # its options stand behind the architecture
+        at = leading(wrapper.options, args, at).first
     return at
 
 
