@@ -5,9 +5,17 @@ from __future__ import annotations
 import base64
 import binascii
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, StringConstraints, Tag
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    StringConstraints,
+    Tag,
+    model_validator,
+)
 
 from broker.config.document import (
     Document,
@@ -20,7 +28,7 @@ from broker.config.document import (
 )
 from broker.config.units import Account, Name, Port, Text, filled, matching
 from broker.config.validate import Section, validated
-from broker.model.target import CredentialKind, CredentialRef, Dialect, Gate, OnDoubt, Target
+from broker.model.target import CredentialKind, CredentialRef, Dialect, Gate, Mode, OnDoubt, Target
 
 RESERVED_VERBS = (
     "agents", "approvals", "approve", "audit", "completion", "config", "demo", "deny", "doctor", "export",
@@ -71,6 +79,10 @@ Address = Annotated[
     str,
     AfterValidator(matching(r"[A-Za-z0-9_:][A-Za-z0-9._:%-]{0,252}", "a host name or an IP address")),
 ]
+Program = Annotated[
+    str,
+    AfterValidator(matching(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,63}", "the name of a program, without a path")),
+]
 TagValue = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 
 
@@ -89,6 +101,24 @@ class TargetEntry(Section):
     dialect: Dialect = Dialect.SHELL
     gate: Gate = Gate.AUTO
     on_doubt: OnDoubt = OnDoubt.HOLD
+    mode: Mode = Mode.GUARD
+    readers: tuple[Program, ...] = ()
+
+    @model_validator(mode="after")
+    def _line_mode_has_a_shell(self) -> Self:
+        """What strict line mode needs is there; `readers` are of no use without it."""
+        if self.mode is Mode.LINE:
+            for key, value, fits in (
+                ("start", self.start, self.start is None),
+                ("dialect", self.dialect.value, self.dialect is Dialect.SHELL),
+                ("gate", self.gate.value, self.gate is not Gate.OFF),
+                ("on_doubt", self.on_doubt.value, self.on_doubt is not OnDoubt.PASS),
+            ):
+                if not fits:
+                    raise ValueError(f"mode: line does not go with {key}: {value}")
+        elif self.readers:
+            raise ValueError("readers: only for mode: line")
+        return self
 
 
 class TargetFile(Section):
@@ -153,6 +183,8 @@ def _target(entry: TargetEntry, document: Document, location: Location) -> Targe
         dialect=entry.dialect,
         gate=entry.gate,
         on_doubt=entry.on_doubt,
+        mode=entry.mode,
+        readers=frozenset(entry.readers),
         origin=f"{document.path.name}:{document.line(location)}",
     )
 

@@ -45,6 +45,15 @@ class Gate(StrEnum):
     OFF = "off"
 
 
+class Mode(StrEnum):
+    """How much of a shell a session gets. `GUARD`: the user's own, its lines judged where a policy has rules
+    for them. `LINE`: lines are edited in the broker, and the shell takes no other. `EXEC_ONLY`: no shell."""
+
+    GUARD = "guard"
+    LINE = "line"
+    EXEC_ONLY = "exec-only"
+
+
 class OnDoubt(StrEnum):
     """What becomes of a line that cannot be read for sure. `HOLD` refuses until somebody can be asked."""
 
@@ -80,6 +89,9 @@ class Target:
     dialect: Dialect = Dialect.SHELL
     gate: Gate = Gate.AUTO
     on_doubt: OnDoubt = OnDoubt.HOLD
+    mode: Mode = Mode.GUARD
+    readers: frozenset[str] = frozenset()
+    """For `LINE`: programs that may read lines of their own, although those are only watched."""
     origin: str = ""
     """`file:line` it was read from."""
 

@@ -12,11 +12,12 @@ import structlog
 from broker.gate.lines.gate import LineGate, Setup
 from broker.gate.lines.piped import PipedGate
 from broker.gate.lines.programs import reads_commands
+from broker.gate.strict.gate import StrictGate
 from broker.model import exits
 from broker.model.access import Grant
 from broker.model.errors import BartizanError, CannotRecord
 from broker.model.session import SessionRow
-from broker.model.target import Channel, Gate, OnDoubt
+from broker.model.target import Channel, Gate, Mode, OnDoubt
 from broker.ports import HostKeyStore, SecretStore
 from broker.relay.client import ClientSide
 from broker.relay.runner import Runner
@@ -27,6 +28,7 @@ from broker.session.actions import Close
 from broker.session.core import SessionCore, Terms
 from broker.session.lines import GatedLines, Lines, PipedLines, strictest
 from broker.session.notices import Voice
+from broker.session.strict import StrictLines
 
 log = structlog.get_logger()
 
@@ -161,7 +163,8 @@ class Sessions:
         voice = voice_of(client)
         banner = ""
         if client.terminal is not None and grant.channel is Channel.SHELL:
-            banner = f"{row.target} as {row.account}, recorded {row.id}."
+            strict = ", strict line mode" if grant.target.mode is Mode.LINE else ""
+            banner = f"{row.target} as {row.account}, recorded {row.id}{strict}."
         return Terms(
             voice,
             idle * SECOND if idle else None,
@@ -174,7 +177,8 @@ class Sessions:
         """The line gate of a session, where one is wanted."""
         judge = self._service.line_judge(grant)
         target, terminal = grant.target, client.terminal
-        wanted = target.gateable and (target.gate is Gate.ON or judge(b"true") is not None)
+        strict = target.mode is Mode.LINE
+        wanted = target.gateable and (strict or target.gate is Gate.ON or judge(b"true") is not None)
         if not wanted:
             return None
         if terminal is None:
@@ -190,6 +194,8 @@ class Sessions:
             running=(_command(grant) or b"").decode("utf-8", "replace"),
             pass_doubt=target.on_doubt is OnDoubt.PASS,
         )
+        if strict and grant.channel is Channel.SHELL:
+            return StrictLines(StrictGate(setup, strictest(judge), target.readers), voice)
         return GatedLines(LineGate(setup, strictest(judge)), voice)
 
 

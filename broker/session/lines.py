@@ -61,7 +61,7 @@ class Lines(Protocol):
 
     def eof(self, t: int) -> list[Action]: ...
 
-    def resized(self, cols: int, rows: int) -> None: ...
+    def resized(self, cols: int, rows: int) -> list[Action]: ...
 
     def wake(self, t: int) -> list[Action]: ...
 
@@ -92,8 +92,8 @@ class PipedLines:
     def eof(self, t: int) -> list[Action]:
         return [*self._perform(self.gate.end()), EofTarget()]
 
-    def resized(self, cols: int, rows: int) -> None:
-        """There is no terminal."""
+    def resized(self, cols: int, rows: int) -> list[Action]:
+        return []
 
     def wake(self, t: int) -> list[Action]:
         return []
@@ -143,8 +143,9 @@ class GatedLines:
     def eof(self, t: int) -> list[Action]:
         return [EofTarget()]
 
-    def resized(self, cols: int, rows: int) -> None:
+    def resized(self, cols: int, rows: int) -> list[Action]:
         self.gate.resized(cols, rows)
+        return []
 
     def wake(self, t: int) -> list[Action]:
         return self._perform(self.gate.wake(t))

@@ -35,6 +35,12 @@ class Voice:
         again = f"\r\n  {line}\r\n  Arrow up brings it back to edit." if line else ""
         return self._encoded(f"\r\x1b[0m\x1b[K{mark} {word}  {inert(text)}{again}\r\n")
 
+    def row(self, glyph: str, word: str, text: str, hint: str = "") -> bytes:
+        """A notice from an empty row to the next, with a hint of its own row."""
+        mark = GLYPHS[glyph][0 if self.utf8 else 1]
+        again = f"  {hint}\r\n" if hint else ""
+        return self._encoded(f"{mark} {word}  {inert(text)}\r\n{again}")
+
     def overlay(self, glyph: str, word: str, text: str) -> bytes:
         """A notice on the last row, over a full-screen program; the cursor stays where it is. With a bell."""
         mark = GLYPHS[glyph][0 if self.utf8 else 1]

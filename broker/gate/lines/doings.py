@@ -57,4 +57,28 @@ class Restore:
     data: bytes
 
 
-Doing = ToTarget | ToClient | Fact | Refused | Wake | Restore
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Tell the user that a line was not sent and stands in the editor still. The cursor is on an empty row,
+    and has to be on one afterwards."""
+
+    ruling: Ruling
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Tell the user something else, in the same place. `glyph` and `word`: as for a notice."""
+
+    glyph: str
+    word: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hangup:
+    """End the session: what the shell does can no longer be seen. `why`: for people."""
+
+    why: str
+
+
+Doing = ToTarget | ToClient | Fact | Refused | Wake | Restore | Kept | Said | Hangup
