@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from textwrap import wrap
 
 GLYPHS = {
     "live": ("●", "*"),
@@ -35,11 +36,13 @@ class Voice:
         again = f"\r\n  {line}\r\n  Arrow up brings it back to edit." if line else ""
         return self._encoded(f"\r\x1b[0m\x1b[K{mark} {word}  {inert(text)}{again}\r\n")
 
-    def row(self, glyph: str, word: str, text: str, hint: str = "") -> bytes:
-        """A notice from an empty row to the next, with a hint of its own row."""
+    def rows(self, glyph: str, word: str, text: str, hint: str = "", cols: int = 80) -> bytes:
+        """A notice from one empty row to the next, wrapped by words; the hint has a row of its own."""
         mark = GLYPHS[glyph][0 if self.utf8 else 1]
-        again = f"  {hint}\r\n" if hint else ""
-        return self._encoded(f"{mark} {word}  {inert(text)}\r\n{again}")
+        said = [f"{mark} {word}  {inert(text)}", *([f"  {hint}"] if hint else [])]
+        wide = max(cols - 1, 20)
+        rows = [row for one in said for row in wrap(one, wide, subsequent_indent="  ", drop_whitespace=True)]
+        return self._encoded("".join(f"{row}\r\n" for row in rows))
 
     def overlay(self, glyph: str, word: str, text: str) -> bytes:
         """A notice on the last row, over a full-screen program; the cursor stays where it is. With a bell."""

@@ -93,9 +93,9 @@ class StrictLines:
         match doing:
             case Kept(ruling):
                 glyph, word, text = _refusal(ruling)
-                return self._say(word, text, self._voice.row(glyph, word, text, EDIT_HINT))
+                return self._say(word, text, self._rows(glyph, word, text, EDIT_HINT))
             case Said(glyph, word, text):
-                return self._say(word, text, self._voice.row(glyph, word, text))
+                return self._say(word, text, self._rows(glyph, word, text))
             case Refused(ruling, line, repaint, overlay):
                 glyph, word, text = _refusal(ruling)
                 if overlay:
@@ -104,9 +104,12 @@ class StrictLines:
                 return self._say(word, text, data)
             case Hangup(why):
                 text = f"{why}. In strict line mode a session ends when its shell cannot be held."
-                notice = self._voice.say("ended", "ENDED", text)
+                notice = b"\r\n" + self._rows("ended", "ENDED", text)
                 return [*self._say("ENDED", text, notice), Close(exits.DENIED, "gate-lost")]
         return []
+
+    def _rows(self, glyph: str, word: str, text: str, hint: str = "") -> bytes:
+        return self._voice.rows(glyph, word, text, hint, self._gate.cols)
 
     def _say(self, word: str, text: str, data: bytes) -> list[Action]:
         self._gate.shown(data)

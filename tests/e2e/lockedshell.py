@@ -1,4 +1,4 @@
-"""A real shell on a real terminal behind the strict gate, without SSH: the broker's decisions, nothing else."""
+"""A real shell on a terminal behind the strict gate, without SSH: the broker's decisions and nothing else."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def judge(candidates: Sequence[Candidate]) -> Ruling:
 
 
 class LockedShell:
-    """The user's side: keys in with `type`, the screen out with `see`. `sent`: all that the shell was sent."""
+    """The user's side: keys in with `type`, the screen out with `see`. `sent`: what the shell was sent."""
 
     def __init__(
         self,
@@ -86,7 +86,9 @@ class LockedShell:
         """Enter a line at the prompt and wait for the next prompt; what is on the screen then."""
         before = sum(fact.kind == "line-done" for fact in self.facts)
         self.prompt().type(line + "\r")
-        self.until(lambda: sum(fact.kind == "line-done" for fact in self.facts) > before, f"the end of {line}")
+        self.until(
+            lambda: sum(fact.kind == "line-done" for fact in self.facts) > before, f"the end of {line}"
+        )
         self.prompt()
         return self.text
 

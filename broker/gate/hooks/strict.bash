@@ -1,14 +1,15 @@
 # The line editor is locked: at a prompt nothing is a key but a frame of the broker, and its line alone runs.
 # @P@ok: 1 free, 0 locked, 2 our own code runs, 3 a line was accepted and nothing of it has run yet.
-# @P@lk: 1 while prompt, key map and editing mode are ours. @P@v: the trap was there since the last prompt.
+# @P@lk: 1 while prompt, key map and editing mode are ours. @P@v: set by the trap, to see that it is there.
 @P@s=0 @P@ok=1 @P@lk=0 @P@v=1
 @P@m() { printf '\033]5522;@N@;@L@;%s;%d;%q\007' "$1" "$@P@s" "$2" >/dev/tty; }
 @P@r() { return $1; }
-@P@t() { shopt -s extdebug; set -T; trap '((@P@v=1,@P@ok==1)) || @P@d "$BASH_COMMAND"' DEBUG; }
-# Before each command that runs while the shell is not free.
+@P@t() { shopt -s extdebug; set -T; trap '((@P@v=1,@P@ok==1)) && [[ ${PROMPT_COMMAND[*]} == *@P@p ]] || @P@d "$BASH_COMMAND"' DEBUG; }
+# Before each command that runs while the shell is not free, or will not come back to us.
 @P@d() {
   [[ $1 == @P@[ep]* || ${FUNCNAME[1]} == @P@* || $@P@ok == 2 ]] && return 0
   ((@P@ok == 3)) && { @P@u; return 0; }
+  ((@P@ok == 1)) && { @P@m T 'the prompt of the shell was taken away'; return 1; }
   @P@m U "$1"
   return 1
 }
@@ -34,21 +35,25 @@
   set +H
   PS1='\[\033]5522;@N@;@L@;P;'$@P@s';\007\]'
   PS2='\[\033]5522;@N@;@L@;C;'$@P@s';\007\]'
-  @P@lk=1 @P@v=0 @P@ok=0
+  @P@lk=1 @P@ok=0
 } 2>/dev/null
-# What was typed ahead comes before the broker's answer and goes back to it.
+# Tell that a line will be read, once the terminal echoes no more. What was typed ahead comes before the answer.
 @P@w() {
   local x n=0 IFS=
+  printf -v x '\033]5522;@N@;@L@;S;%d;%q\007' "$@P@s" "$1"
+  set -- -p "$x"
   @P@b=
   while ((n < 100)); do
-    read -rs -d $'\036' -t 900 x </dev/tty || ((++n))
+    read -rs -d $'\036' -t 900 "$@" x </dev/tty 2>/dev/tty || ((++n))
     [[ $x == "@N@;@L@;$@P@s;g" ]] && return 0
     @P@b+=$x
+    set --
   done
   kill -HUP $$
 }
 @P@p() {
   local e=$? x
+  @P@v=0
   ((@P@v)) || @P@m T 'the trap that asks for leave is gone'
   ((@P@lk)) && @P@u
   @P@t
@@ -57,8 +62,7 @@
   @P@p1=${PS1//"$@P@1"} @P@p2=$PS2
   @P@r $e
   x=${@P@p1@P}
-  @P@m S "$e"$'\037'"$PWD"$'\037'"$x"$'\037'"${@P@p2@P}"$'\037'"$-"
-  @P@w
+  @P@w "$e"$'\037'"$PWD"$'\037'"$x"$'\037'"${@P@p2@P}"$'\037'"$-"
   @P@m B "$@P@b"
   @P@l
   return $e

@@ -31,15 +31,18 @@ typeset -g @P@s=0 @P@ok=1 @P@lk=0 @P@b= @P@p1= @P@p2= @P@rp= @P@rq= @P@op= @P@km
   unsetopt single_line_zle
   @P@m C ''
 }
+# Tell that a line will be read, once the terminal echoes no more. What was typed ahead comes before the answer.
 @P@w() {
   emulate -L zsh
-  local x n=0 IFS=
+  local x m n=0 IFS=
+  printf -v m '\033]5522;@N@;@L@;S;%d;%q\007' "$@P@s" "$1"
   @P@b=
   while (( n < 100 )); do
     x=
-    read -rs -d $'\036' -t 900 x </dev/tty || (( ++n ))
+    read -rs -d $'\036' -t 900 "x?$m" </dev/tty 2>/dev/tty || (( ++n ))
     [[ $x == "@N@;@L@;$@P@s;g" ]] && return 0
     @P@b+=$x
+    m=
   done
   kill -HUP $$
 }
@@ -51,8 +54,7 @@ typeset -g @P@s=0 @P@ok=1 @P@lk=0 @P@b= @P@p1= @P@p2= @P@rp= @P@rq= @P@op= @P@km
   @P@r $e
   x=${(%%)@P@p1}
   [[ -o bang_hist ]] && b=H
-  @P@m S "$e"$'\037'"$PWD"$'\037'"$x"$'\037'"${(%%)@P@p2}"$'\037'"$b"
-  @P@w
+  @P@w "$e"$'\037'"$PWD"$'\037'"$x"$'\037'"${(%%)@P@p2}"$'\037'"$b"
   @P@m B "$@P@b"
   @P@l
   return $e

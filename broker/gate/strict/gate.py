@@ -20,6 +20,8 @@ from broker.gate.strict.teaching import Teaching
 INNER_PROMPT_QUIET = 80 * MS
 INNER_LATEST = 30_000 * MS
 """So long after the last key a shell inside the shell may take until its prompt is seen."""
+STRANGE_LATEST = 2_000 * MS
+"""So long after a line editor came up that the line does not explain the shell may take to say it is ours."""
 _UP = frozenset({b"\x1b[A", b"\x1bOA"})
 
 __all__ = ["StrictGate"]
@@ -42,12 +44,19 @@ class StrictGate:
         self._armed: int | None = None
         self._inner: int | None = None
         """When the shell inside the shell has to be ours."""
+        self._strange: int | None = None
+        """When a line editor that came up, and should not have, is taken for the shell's."""
         self.closed = False
 
     @property
     def state(self) -> str:
         """Where the user's keys go, in one or two words for people."""
         return self._flow.place.value
+
+    @property
+    def cols(self) -> int:
+        """Columns of the user's terminal."""
+        return self._flow.view.sync().cols
 
     # ------------------------------------------------------------ events
 
@@ -101,6 +110,10 @@ class StrictGate:
         if self._inner is not None and t >= self._inner:
             self._inner = None
             self._prompting.hang_up("the shell inside the shell cannot be held")
+        if self._strange is not None and t >= self._strange:
+            self._strange = None
+            if not flow.view.sync().alternate:
+                self._prompting.hang_up("a line editor came up that is not held from here")
         return self._done()
 
     # ------------------------------------------------------------ shells
@@ -121,17 +134,19 @@ class StrictGate:
         self._flow.fact("gate-unhooked", why=why)
 
     def _editor_up(self, data: bytes, t: int) -> None:
-        """A line editor inside a line that opens one: take it over."""
-        flow = self._flow
-        if (
-            self._prompting.stage is Stage.RUNNING
-            and flow.nestable
-            and self._teaching.editor_up(data)
-            and flow.typing.fresh
-            and not flow.waits(Why.SETTLE, Why.ACK)
-        ):
+        """A line editor inside a line: take it over if the line opens a shell; else it should go again."""
+        flow, prompting = self._flow, self._prompting
+        if prompting.stage is not Stage.RUNNING:
+            return
+        if b"\x1b[?2004l" in data:
+            self._strange = None
+        if not self._teaching.editor_up(data):
+            return
+        if flow.nestable and flow.typing.fresh and not flow.waits(Why.SETTLE, Why.ACK):
             flow.nestable = False
             self._teaching.begin(t, INNER_PROMPT_QUIET)
+        elif prompting.changing and not (prompting.opened.taught or prompting.opened.listed):
+            self._strange = t + STRANGE_LATEST
 
     def _mark(self, mark: Mark, t: int) -> None:
         if self._teaching.level:
@@ -142,7 +157,7 @@ class StrictGate:
                 return
             self._teaching.give_up()
         if mark.kind == "S":
-            self._reader, self._inner = KeyReader(), None
+            self._reader, self._inner, self._strange = KeyReader(), None, None
             self._watching.forget()
         self._prompting.mark(mark, t)
         if mark.kind == "X" and self._prompting.opened.taught:
@@ -222,7 +237,7 @@ class StrictGate:
                 self.closed = True
                 return out[: number + 1]
         times = [] if flow.wait is None else [flow.due(flow.wait)]
-        times += [at for at in (self._watching.overlay_until, self._inner) if at is not None]
+        times += [at for at in (self._watching.overlay_until, self._inner, self._strange) if at is not None]
         if times and (self._armed is None or min(times) < self._armed):
             self._armed = min(times)
             out.append(Wake(self._armed))

@@ -38,6 +38,9 @@ class History:
                 found.append(match[2])
             elif found:
                 found[-1] += "\n" + row
+        while found and found[-1][:1].isspace():  # how the shell was taken over; nobody else's is kept
+            found.pop()
+            number -= 1
         if escaped:
             found = [text.replace("\\n", "\n") for text in found]
         self.entries = found[-MOST:]

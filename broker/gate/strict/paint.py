@@ -57,7 +57,7 @@ class Painter:
         if old is None:
             return ""
         up = min(old.y, _visible(picture, rows).y)
-        return _move((up, 1), (0, 0), cols) + "\x1b[J"
+        return "\r" + _move((up, 0), (0, 0), cols) + "\x1b[J"
 
 
 def _visible(picture: Picture, height: int) -> Picture:

@@ -24,7 +24,7 @@ from broker.gate.strict.editor import Act, Editor
 from broker.gate.strict.frames import AtPrompt, at_prompt, frame, go
 from broker.gate.strict.inputs import InputJudge
 from broker.gate.strict.paint import Painter
-from broker.gate.strict.readers import Opened, opened_by, unlocks
+from broker.gate.strict.readers import Opened, changes_shell, opened_by, unlocks
 from broker.gate.text import Unreadable
 from broker.model.command import CommandLine
 
@@ -56,6 +56,10 @@ class Prompting:
         self.dropped = False
         self.opened = Opened()
         """What the line that runs has opened."""
+        self.changing = False
+        """The line that runs could take the shell out of our hand."""
+        self._parts = 0
+        """How often `X` may come for it: a line of several rows is run piece by piece."""
         self._level = 0
         self._serials: dict[int, int] = {}
         self._names: dict[int, str] = {}
@@ -205,7 +209,10 @@ class Prompting:
             self.stage = Stage.ECHO
 
     def _runs(self, mark: Mark, t: int) -> None:
+        self._parts -= 1
         if self.stage not in (Stage.ECHO, Stage.BETWEEN, Stage.CALLED):
+            if self.stage is Stage.RUNNING and self._parts < 0 and mark.level == self._level:
+                self.hang_up("a line ran that was not sent from here")
             return
         flow = self._flow
         self.stage, self._ran, flow.place, flow.typing = Stage.RUNNING, True, Place.RUNNING, Typing()
@@ -274,7 +281,7 @@ class Prompting:
         ruling, opened = self._ruled(whole, line)
         self._flow.note(whole, Source.EDITOR, True, ruling)
         if ruling.allowed:
-            self.opened = opened
+            self.opened, self.changing = opened, changes_shell(line)
             self._inputs.runs(whole, opened, line.opaque is not None)
             self._run(text, whole, ruling, t)
         else:
@@ -304,7 +311,7 @@ class Prompting:
             flow.out.append(Said("warning", "WARNING", ruling.reason))
         flow.expect(whole)
         flow.nestable = bool(self.opened.taught or self.opened.listed) and flow.nestable
-        self._earlier = whole
+        self._earlier, self._parts = whole, whole.count("\n") + 1
         self._send("l", text, t)
 
     def _refuse(self, ruling: Ruling) -> None:
@@ -350,7 +357,7 @@ class Prompting:
         self._draw()
         ruling = Ruling(Word.ALLOW, "", "leaving is always allowed")
         self._flow.note("exit", Source.EDITOR, True, ruling)
-        self.opened = Opened()
+        self.opened, self.changing = Opened(), False
         self._inputs.runs("exit", self.opened, opaque=False)
         self._run("exit", "exit", ruling, t)
 

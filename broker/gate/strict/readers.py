@@ -30,6 +30,8 @@ SQL_CLIENTS = frozenset(["psql", "mysql", "mariadb", "sqlite3"])
 HOOKABLE = frozenset(["bash", "zsh"])
 _PLAIN = frozenset(["-l", "--login", "-i", "--norc", "--noprofile", "-f", "--no-rcs", "--no-globalrcs"])
 _LOCK = frozenset(["PROMPT_COMMAND", "precmd_functions", "preexec_functions"])
+_CHANGING = frozenset(["source", ".", "eval", "trap", "set", "shopt", "unset", "enable", "exec", "precmd"])
+_EDITING = frozenset(["read", "vared", "select"])
 _SETTING = frozenset(
     ["export", "declare", "typeset", "local", "readonly", "unset", "read", "printf", "mapfile", "readarray"]
 )
@@ -82,6 +84,14 @@ def _reads(command: SimpleCommand, opaque: str | None) -> bool:
 def unlocks(line: CommandLine) -> str | None:
     """What the line would change of that by which the shell is held; None: nothing that is known."""
     return next((name for command in line.commands for name in _touched(command)), None)
+
+
+def changes_shell(line: CommandLine) -> bool:
+    """True if the line could change how the shell itself comes back, and opens no editor of the shell."""
+    programs = {basename(command.program) for command in line.commands}
+    if programs & _EDITING:
+        return False
+    return bool(programs & _CHANGING) or any(command.sets for command in line.commands)
 
 
 def _touched(command: SimpleCommand) -> Iterator[str]:
