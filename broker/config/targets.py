@@ -105,19 +105,18 @@ class TargetEntry(Section):
     readers: tuple[Program, ...] = ()
 
     @model_validator(mode="after")
-    def _line_mode_has_a_shell(self) -> Self:
-        """What strict line mode needs is there; `readers` are of no use without it."""
+    def _mode_fits(self) -> Self:
+        """A mode that cannot be kept is an error, and so are `readers` that nothing reads."""
+        if self.mode is Mode.GUARD:
+            if self.readers:
+                raise ValueError("readers: only with mode: line or mode: exec-only")
+            return self
+        unfit = {"start": self.start is not None, "dialect": self.dialect is not Dialect.SHELL}
         if self.mode is Mode.LINE:
-            for key, value, fits in (
-                ("start", self.start, self.start is None),
-                ("dialect", self.dialect.value, self.dialect is Dialect.SHELL),
-                ("gate", self.gate.value, self.gate is not Gate.OFF),
-                ("on_doubt", self.on_doubt.value, self.on_doubt is not OnDoubt.PASS),
-            ):
-                if not fits:
-                    raise ValueError(f"mode: line does not go with {key}: {value}")
-        elif self.readers:
-            raise ValueError("readers: only for mode: line")
+            unfit |= {"gate": self.gate is Gate.OFF, "on_doubt": self.on_doubt is OnDoubt.PASS}
+        for key, bad in unfit.items():
+            if bad:
+                raise ValueError(f"mode: {self.mode.value} does not go with {key}: {getattr(self, key)}")
         return self
 
 

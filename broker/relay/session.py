@@ -13,6 +13,7 @@ from broker.gate.lines.gate import LineGate, Setup
 from broker.gate.lines.piped import PipedGate
 from broker.gate.lines.programs import reads_commands
 from broker.gate.strict.gate import StrictGate
+from broker.gate.strict.readers import refusing_readers
 from broker.model import exits
 from broker.model.access import Grant
 from broker.model.errors import BartizanError, CannotRecord
@@ -184,7 +185,8 @@ class Sessions:
         if terminal is None:
             command = _command(grant)
             reads = command is None or reads_commands(command.decode("utf-8", "replace"))
-            return PipedLines(PipedGate(strictest(judge)), voice) if reads else None
+            rule = refusing_readers(strictest(judge), target.readers) if strict else strictest(judge)
+            return PipedLines(PipedGate(rule), voice) if reads else None
         setup = Setup(
             cols=terminal.window.cols or 80,
             rows=terminal.window.rows or 24,

@@ -7,13 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from broker.gate.shell import parse
+from broker.gate.strict.readers import opened_by
 from broker.model import exits
 from broker.model.access import AccessRequest, Decision, Grant, Verdict
 from broker.model.command import Judgement
 from broker.model.identity import Authenticated
 from broker.model.ids import SessionId, session_id
 from broker.model.session import SessionRow, SessionState
-from broker.model.target import Channel
+from broker.model.target import Channel, Mode
 from broker.ports import Clock, PolicyEngine, SessionStore, TargetDirectory, UserStore
 from broker.services.audit import AuditTrail
 
@@ -130,6 +132,9 @@ class SessionService:
             return unknown(wish.target)
         if not decision.allowed:
             return refusal(decision)
+        refused = reader_refused(request)
+        if refused is not None:
+            return refused
         principal = replace(who, principal=user.principal())
         return Grant(principal, target, account, wish.channel, decision, wish.reason, wish.command)
 
@@ -231,6 +236,20 @@ def unknown(name: str) -> Refusal:
     return Refusal(
         "E-UNKNOWN", f"no target {name!r} here for you", exits.UNKNOWN_TARGET, "bartizan ls lists them"
     )
+
+
+def reader_refused(request: AccessRequest) -> Refusal | None:
+    """The answer to a command that would read lines of its own, where only judged ones may be read."""
+    target = request.target
+    if target.mode is Mode.GUARD or request.channel is not Channel.EXEC or request.command is None:
+        return None
+    opened = opened_by(parse(request.command), target.readers)
+    names = opened.refused + opened.taught
+    if not names:
+        return None
+    text = f"{names[0]} would read lines that are not judged; {target.name} is in mode {target.mode.value}"
+    hint = f"give it what it shall do, as in {names[0]} -c '...', or ask that it be listed under readers"
+    return Refusal("E-DENIED", text, exits.DENIED, hint)
 
 
 def refusal(decision: Decision) -> Refusal:

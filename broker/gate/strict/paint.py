@@ -40,7 +40,7 @@ class Painter:
         shown, self._shown = self._shown, None
         if shown is None:
             return ""
-        return _move((shown.y, shown.x), (len(shown.rows) - 1, 0), self.cols) + "\r\n"
+        return _move((shown.y, shown.x), (len(shown.rows) - 1, shown.x), self.cols) + "\r\n"
 
     def erase(self) -> str:
         """The line is taken off the screen; the cursor is where it began."""

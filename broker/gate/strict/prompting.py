@@ -24,7 +24,7 @@ from broker.gate.strict.editor import Act, Editor
 from broker.gate.strict.frames import AtPrompt, at_prompt, frame, go
 from broker.gate.strict.inputs import InputJudge
 from broker.gate.strict.paint import Painter
-from broker.gate.strict.readers import Opened, changes_shell, opened_by, unlocks
+from broker.gate.strict.readers import Opened, changes_shell, opened_by, reads_lines, unlocks
 from broker.gate.text import Unreadable
 from broker.model.command import CommandLine
 
@@ -32,6 +32,8 @@ LATEST = 10_000 * MS
 """So long a shell that is ours may take for its next mark; nothing of the user's runs meanwhile."""
 _NOISE = re.compile(rb"(?:\r|\a|\x1b\[[0-9]*[JKm]|\x1b\[\?(?:1|2004)[hl]|\x1b[=>])*\Z")
 """What the shells' own editors print around an empty line."""
+_LEAVING = re.compile(r"\s*(?:exit|logout)(?:\s+\d{1,3})?\s*")
+LEAVING = Ruling(Word.ALLOW, "", "leaving is always allowed")
 _PASTE_ON, _PASTE_OFF = b"\x1b[?2004h", b"\x1b[?2004l"
 
 
@@ -291,14 +293,15 @@ class Prompting:
         return self._shells[self._level].copy().read(text.encode("utf-8", "replace"))
 
     def _ruled(self, whole: str, line: CommandLine) -> tuple[Ruling, Opened]:
+        if _LEAVING.fullmatch(whole):
+            return LEAVING, Opened()
         ruling = self._judge([Candidate(whole, Source.EDITOR)])
         opened = opened_by(line, self._readers)
         if ruling.allowed and (name := unlocks(line)) is not None:
             why = f"{name} would take the shell's line editor out of bartizan's hand"
             return Ruling(Word.DENY, "", why), opened
         if ruling.allowed and opened.refused:
-            why = f"{opened.refused[0]} reads lines of its own, and is not among the readers of this target"
-            return Ruling(Word.DENY, "", why), opened
+            return Ruling(Word.DENY, "", reads_lines(opened.refused[0])), opened
         return ruling, opened
 
     def _run(self, text: str, whole: str, ruling: Ruling, t: int) -> None:
@@ -349,17 +352,13 @@ class Prompting:
             self._draw()
 
     def _leave(self, t: int) -> None:
-        """Leaving is never refused."""
+        """As if `exit` had been typed."""
         if self._earlier:
             self._interrupt(t)
             return
         self.editor.line.set("exit")
         self._draw()
-        ruling = Ruling(Word.ALLOW, "", "leaving is always allowed")
-        self._flow.note("exit", Source.EDITOR, True, ruling)
-        self.opened, self.changing = Opened(), False
-        self._inputs.runs("exit", self.opened, opaque=False)
-        self._run("exit", "exit", ruling, t)
+        self._entered("exit", t)
 
     def _outside(self) -> None:
         self._refuse(Ruling(Word.DENY, "", "no other editor gets the line in strict line mode"))
@@ -385,9 +384,9 @@ class Prompting:
             opening = "\x1b[?7h" + _PASTE_ON.decode() + above
         self._put(opening + self._painter.paint(self.editor.picture(self._painter.cols)))
 
-    def _finish(self, more: str = "") -> None:
+    def _finish(self, before: str = "") -> None:
         """The line is left as it is; the cursor goes below it."""
-        self._put(self._painter.end() + more)
+        self._put(before + self._painter.end())
 
     def _put(self, text: str) -> None:
         if text:

@@ -5,10 +5,12 @@ By name, as a rule for people: a program that is given another name is not known
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from broker.gate.lines.programs import SHELLS
+from broker.gate.lines.ruling import Candidate, JudgeLine, Ruling, Word
+from broker.gate.shell import parse
 from broker.gate.text import basename
 from broker.model.command import CommandLine, Deed, SimpleCommand
 
@@ -63,6 +65,25 @@ def opened_by(line: CommandLine, allowed: frozenset[str]) -> Opened:
         else:
             refused.append(name)
     return Opened(*(tuple(dict.fromkeys(names)) for names in (refused, taught, listed)))
+
+
+def refusing_readers(judge: JudgeLine, allowed: frozenset[str]) -> JudgeLine:
+    """The judge for lines of a stream, in which nothing else may read them."""
+
+    def rule(candidates: Sequence[Candidate]) -> Ruling:
+        ruling = judge(candidates)
+        for candidate in candidates if ruling.allowed else ():
+            opened = opened_by(parse(candidate.text.encode("utf-8", "replace")), allowed)
+            for name in opened.refused + opened.taught:
+                return Ruling(Word.DENY, "", reads_lines(name))
+        return ruling
+
+    return rule
+
+
+def reads_lines(name: str) -> str:
+    """Why a line is refused that opens such a program."""
+    return f"{name} reads lines of its own, and is not among the readers of this target"
 
 
 def _reads(command: SimpleCommand, opaque: str | None) -> bool:

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from broker.gate import hooks
 from broker.gate.lines.boot import ANSWER_LATEST, PROMPT_LATEST, PROMPT_QUIET, PROMPT_SHOWN_QUIET
+from broker.gate.lines.doings import Said
 from broker.gate.lines.flow import Flow, Place, Wait, Why
 from broker.gate.lines.marks import Mark
 
@@ -37,7 +38,10 @@ class _Lesson:
     level: int
     step: Step = Step.PROMPT
     shell: str = ""
-    replaced: bool = False
+    replaced: str = ""
+    """The shell that was left for bash."""
+    echoing: bool = False
+    """It echoes the line by which it is left."""
     swallowed: bytearray = field(default_factory=bytearray)
 
 
@@ -74,6 +78,9 @@ class Teaching:
         if lesson.step is not Step.PROMPT:
             lesson.swallowed += data
             return True
+        if lesson.echoing:
+            lesson.echoing = b"\n" not in data
+            return True
         if self.editor_up(data):
             flow.hold(Wait(Why.BOOT, t, t + PROMPT_LATEST, PROMPT_SHOWN_QUIET))
         elif flow.wait is not None and flow.wait.quiet is None:
@@ -109,6 +116,9 @@ class Teaching:
         elif mark.kind == "R" and lesson.step is Step.READY:
             self._lesson, self._flow.wait = None, None
             self._flow.show(b"\r\x1b[K")
+            if lesson.replaced:
+                text = f"this account's shell is {lesson.replaced}; strict line mode goes on with bash"
+                self._flow.out.append(Said("warning", "NOTE", text))
             self._pupil.taught(lesson.level, lesson.shell, t)
 
     def _answered(self, lesson: _Lesson, answer: bytes, t: int) -> None:
@@ -120,8 +130,9 @@ class Teaching:
             self._flow.send(hooks.injection(shell, setup.nonce, lesson.level, setup.tag, strict=True))
             self._flow.hold(Wait(Why.BOOT, t, t + ANSWER_LATEST))
         elif self._has_bash(answer) and not lesson.replaced and lesson.level == 1:
-            lesson.step, lesson.replaced = Step.PROMPT, True
-            self._flow.fact("gate-shell-replaced", by="bash", was=shell or "another shell")
+            lesson.step, lesson.replaced, lesson.echoing = Step.PROMPT, shell or "another shell", True
+            self._flow.fact("gate-shell-replaced", by="bash", was=lesson.replaced)
+            self._flow.show(b"\r\x1b[K")
             self._flow.send(b" exec bash -l\r")
             self._flow.hold(Wait(Why.BOOT, t, t + PROMPT_LATEST))
         else:
