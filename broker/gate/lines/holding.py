@@ -95,12 +95,14 @@ class Holding:
         drop: Callable[[int], None],
         unchanged: Callable[[], bool] | None = None,
         redraw: bool = False,
+        stands: bool = False,
     ) -> None:
         """From now on the line waits. `unchanged` None: the shell keeps the line as it reported it. `redraw`:
-        the program goes on as if its line was still where it has drawn it."""
+        the program goes on as if its line was still where it has drawn it. `stands`: the line is seen above
+        the empty row that the cursor is on."""
         flow, screen = self._flow, self._flow.view.sync()
         self._number += 1
-        spot = picture.spot(screen)
+        spot = Spot(screen.cols, bare=True, stands=True) if stands else picture.spot(screen)
         drawn = picture.repaint_line(screen) if redraw and not spot.overlay else b""
         rows = picture.shown_rows(screen)
         self.line = HeldLine(self._number, ruling, line, spot, release, drop, drawn, unchanged, rows)
