@@ -81,9 +81,9 @@ class StrictGate:
                 break
             if isinstance(piece, Mark):
                 self._mark(piece, t)
-            elif not self._teaching.output(piece, t):
-                self._editor_up(piece, t)
-                self._prompting.output(piece, t)
+            elif left := self._teaching.output(piece, t):
+                self._editor_up(left, t)
+                self._prompting.output(left, t)
         if self._prompting.stage is Stage.RUNNING:
             self._watching.look_again(t)
         self._drain(t)
