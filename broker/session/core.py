@@ -158,7 +158,7 @@ class SessionCore:
         lines = self._terms.lines
         return [
             RecordResize(event.cols, event.rows),
-            *([] if lines is None else lines.resized(event.cols, event.rows, t)),
+            *([] if lines is None else lines.resized(event.cols, event.rows)),
             ResizeTarget(event.cols, event.rows, event.width, event.height),
         ]
 

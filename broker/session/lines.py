@@ -142,7 +142,7 @@ class Lines(Protocol):
     def ended(self, why: str) -> list[Action]:
         """The session is over, for this reason."""
 
-    def resized(self, cols: int, rows: int, t: int) -> list[Action]: ...
+    def resized(self, cols: int, rows: int) -> list[Action]: ...
 
     def wake(self, t: int) -> list[Action]: ...
 
@@ -215,10 +215,10 @@ class GatedLines:
         actions: list[Action] = [SendClient(back)] if back else []
         return actions if notice.confirm else [*actions, CancelApproval(notice.held.number, why)]
 
-    def resized(self, cols: int, rows: int, t: int) -> list[Action]:
+    def resized(self, cols: int, rows: int) -> list[Action]:
         if self._notice is not None:
             self._notice.moved(cols)
-        return self._perform(self._gate.resized(cols, rows, t), t)
+        return self._perform(self._gate.resized(cols, rows), 0)
 
     def wake(self, t: int) -> list[Action]:
         actions = self._perform(self._gate.wake(t), t)

@@ -100,7 +100,7 @@ class PipedLines:
         held, self._held = self._held, None
         return [] if held is None else [CancelApproval(held.number, why)]
 
-    def resized(self, cols: int, rows: int, t: int) -> list[Action]:
+    def resized(self, cols: int, rows: int) -> list[Action]:
         return []
 
     def wake(self, t: int) -> list[Action]:

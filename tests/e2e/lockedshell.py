@@ -94,7 +94,7 @@ class LockedShell:
 
     def resize(self, cols: int, rows: int) -> Self:
         self.screen.resize(cols, rows)
-        self._do(self.lines.resized(cols, rows, self._now()))
+        self._do(self.lines.resized(cols, rows))
         termios.tcsetwinsize(self._fd, (rows, cols))
         return self
 

@@ -35,7 +35,7 @@ def test_lesson_7_no_bytes_raise(seed: int) -> None:
             case 2 | 3:
                 talk.hear(b"".join(rng.choices(OUTPUT, k=rng.randint(1, 6))))
             case 4:
-                talk.gate.resized(rng.randint(0, 120), rng.randint(0, 50), talk.now)
+                talk.gate.resized(rng.randint(0, 120), rng.randint(0, 50))
             case _:
                 talk.wait(rng.choice([1, 70, 500, 4000]))
 

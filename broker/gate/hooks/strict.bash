@@ -52,7 +52,7 @@
   kill -HUP $$
 }
 @P@p() {
-  local e=$? x
+  local e=$? x k=
   @P@v=0
   ((@P@v)) || @P@m T 'the trap that asks for leave is gone'
   ((@P@lk)) && @P@u
@@ -60,9 +60,10 @@
   [[ $PS0 == *"$@P@0" ]] || PS0+=$@P@0
   @P@o
   @P@p1=${PS1//"$@P@1"} @P@p2=$PS2
+  [[ -o vi ]] && k=-vi
   @P@r $e
   x=${@P@p1@P}
-  @P@w "$e"$'\037'"$PWD"$'\037'"$x"$'\037'"${@P@p2@P}"$'\037'"$-"
+  @P@w "$e"$'\037'"$PWD"$'\037'"$x"$'\037'"${@P@p2@P}"$'\037'"$-$k"
   @P@m B "$@P@b"
   @P@l
   return $e

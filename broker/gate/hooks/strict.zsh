@@ -54,6 +54,7 @@ typeset -g @P@s=0 @P@ok=1 @P@lk=0 @P@b= @P@p1= @P@p2= @P@rp= @P@rq= @P@op= @P@km
   @P@r $e
   x=${(%%)@P@p1}
   [[ -o bang_hist ]] && b=H
+  [[ $(bindkey -lL main) == *viins* ]] && b+=-vi
   @P@w "$e"$'\037'"$PWD"$'\037'"$x"$'\037'"${(%%)@P@p2}"$'\037'"$b"
   @P@m B "$@P@b"
   @P@l

@@ -67,7 +67,7 @@ class LineGate(TerminalGate):
         self._drain(t)
         return self._done()
 
-    def resized(self, cols: int, rows: int, t: int) -> list[Doing]:
+    def resized(self, cols: int, rows: int) -> list[Doing]:
         """The terminal has another size."""
         self._flow.view.resize(cols, rows)
         return []

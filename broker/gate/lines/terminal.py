@@ -64,7 +64,7 @@ class TerminalGate(ABC):
         """Output of the target."""
 
     @abstractmethod
-    def resized(self, cols: int, rows: int, t: int) -> list[Doing]:
+    def resized(self, cols: int, rows: int) -> list[Doing]:
         """The terminal has another size."""
 
     @abstractmethod

@@ -6,30 +6,16 @@ Keys and their meanings are readline's Emacs ones. Nothing of what is typed reac
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import Enum
 
 from broker.gate.lines.keys import Key, Kind
+from broker.gate.strict.act import Act
 from broker.gate.strict.history import History
 from broker.gate.strict.layout import Picture, layout, prompt_of
 from broker.gate.strict.search import NEWER, OLDER, Search
 from broker.gate.strict.text import EditText
+from broker.gate.strict.vi import Vi
 
 FAINT = "2"
-
-
-class Act(Enum):
-    """What the one who owns the editor has to do after a key."""
-
-    SHOW = "show"
-    BELL = "bell"
-    ENTER = "enter"
-    COMPLETE = "complete"
-    CLEAR = "clear"
-    INTERRUPT = "interrupt"
-    OUTSIDE = "outside"
-    """Ctrl-X Ctrl-E: the line in an editor on the target, from which it would come back unseen."""
-    LEAVE = "leave"
-    """Ctrl-D on an empty line."""
 
 
 Command = Callable[["Editor"], Act]
@@ -40,10 +26,12 @@ class Editor:
     takes its place, a key that edits or moves keeps it."""
 
     def __init__(self) -> None:
-        self.line = EditText()
+        self.line: EditText = EditText()
         self.history = History()
         self.prompt, self.more = prompt_of("$ "), prompt_of("> ").cells
         self.kept = False
+        self.vi: Vi | None = None
+        """None: Emacs keys alone."""
         self._search: Search | None = None
         self._pasted: bytearray | None = None
         self._prefix = self._literal = False
@@ -68,6 +56,8 @@ class Editor:
         self.line.clear()
         self.kept, self._search, self._prefix, self._literal = False, None, False, False
         self.history.begin()
+        if self.vi is not None:
+            self.vi.begin()
         if self._next is not None and self._next < len(self.history.entries):
             self.line.set(self.history.to(self._next, ""))
         elif self._stash:
@@ -82,8 +72,15 @@ class Editor:
             self._next = place + 1 if place < count else None
         self.kept = False
 
+    def mode(self, vi: bool) -> None:
+        """Which keys the user's shell has."""
+        if vi != (self.vi is not None):
+            self.vi = Vi() if vi else None
+
     def refused(self) -> None:
         """The line stays. It can be found again too when something else was typed."""
+        if self.vi is not None:
+            self.vi.begin()
         self.kept, self._next = True, None
         self.history.add(self.text, sent=False)
 
@@ -100,6 +97,8 @@ class Editor:
         """One key. What it did is in the picture."""
         if self._pasted is not None:
             return self._paste(key)
+        if self.vi is not None and self._search is None and (act := self.vi.key(self, key)) is not None:
+            return act
         if key.kind is Kind.PART:
             return Act.SHOW
         if key.kind is Kind.PASTE:
@@ -119,7 +118,8 @@ class Editor:
             return self._command(b"\x18" + text.encode())
         if self.kept and not literal:
             self.kept = False
-            self.line.set("")
+            self.line.set(text)
+            return Act.SHOW
         return Act.SHOW if self.line.insert(text) else Act.BELL
 
     def _command(self, keys: bytes) -> Act:

@@ -36,6 +36,8 @@ class AtPrompt:
     more: str
     expands: bool
     """`!` refers to the history."""
+    vi: bool
+    """The user's keys are those of vi."""
 
 
 def at_prompt(payload: bytes) -> AtPrompt | None:
@@ -44,4 +46,4 @@ def at_prompt(payload: bytes) -> AtPrompt | None:
     if len(parts) != 5 or not parts[0].isdigit():
         return None
     status, folder, prompt, more, flags = parts
-    return AtPrompt(int(status), folder, prompt, more, "H" in flags)
+    return AtPrompt(int(status), folder, prompt, more, "H" in flags, flags.endswith("-vi"))

@@ -75,17 +75,17 @@ class StrictGate(TerminalGate):
                 break
             if isinstance(piece, Mark):
                 self._mark(piece, t)
-            elif not self._teaching.output(piece, t):
-                self._editor_up(piece, t)
-                if not self._holding.output(piece, t):
-                    self._prompting.output(piece, t)
+            elif left := self._teaching.output(piece, t):
+                self._editor_up(left, t)
+                if not self._holding.output(left, t):
+                    self._prompting.output(left, t)
         self._cover_again()
         if self._prompting.stage is Stage.RUNNING:
             self._watching.look_again(t)
         self._drain(t)
         return self._done()
 
-    def resized(self, cols: int, rows: int, t: int) -> list[Doing]:
+    def resized(self, cols: int, rows: int) -> list[Doing]:
         """The terminal has another size."""
         self._flow.view.resize(cols, rows)
         self._prompting.resized(cols, rows)

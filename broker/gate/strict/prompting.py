@@ -21,8 +21,9 @@ from broker.gate.lines.marks import Mark, unquoted
 from broker.gate.lines.ruling import Candidate, JudgeLine, Ruling, Source, Word
 from broker.gate.lines.typing import Typing
 from broker.gate.shell import ANY_SHELL, Session
+from broker.gate.strict.act import Act
 from broker.gate.strict.asking import Asking
-from broker.gate.strict.editor import Act, Editor
+from broker.gate.strict.editor import Editor
 from broker.gate.strict.frames import AtPrompt, at_prompt, frame, go
 from broker.gate.strict.inputs import InputJudge
 from broker.gate.strict.paint import Painter
@@ -205,6 +206,7 @@ class Prompting:
         if self.stage is not Stage.CALLED or mark.serial != self._serials[mark.level] or self._at is None:
             return
         self.editor.prompts(self._at.prompt, self._at.more)
+        self.editor.mode(self._at.vi)
         self._open(t)
 
     def _more(self, mark: Mark, t: int) -> None:

@@ -70,22 +70,22 @@ class Teaching:
         """The prompt was that of a shell that is ours already."""
         self._lesson, self._flow.wait = None, None
 
-    def output(self, data: bytes, t: int) -> bool:
-        """Look at output on its way; True if it is swallowed."""
+    def output(self, data: bytes, t: int) -> bytes:
+        """Look at output on its way; what of it is not swallowed."""
         lesson, flow = self._lesson, self._flow
         if lesson is None:
-            return False
+            return data
         if lesson.step is not Step.PROMPT:
             lesson.swallowed += data
-            return True
+            return b""
         if lesson.echoing:
-            lesson.echoing = b"\n" not in data
-            return True
+            _, end, data = data.partition(b"\n")
+            lesson.echoing = not end
         if self.editor_up(data):
             flow.hold(Wait(Why.BOOT, t, t + PROMPT_LATEST, PROMPT_SHOWN_QUIET))
         elif flow.wait is not None and flow.wait.quiet is None:
             flow.hold(Wait(Why.BOOT, t, flow.wait.until, PROMPT_QUIET))
-        return False
+        return data
 
     def editor_up(self, data: bytes) -> bool:
         """True if some line editor comes up in this output."""
