@@ -1,4 +1,4 @@
-"""A line at the strict prompt that somebody has to say a word about: as in guard mode, but it stays edited here."""
+"""A line at the strict prompt that somebody has to say a word about: it waits, and stays edited here."""
 
 from __future__ import annotations
 
@@ -108,15 +108,19 @@ def test_a_warned_line_runs_and_its_user_is_told() -> None:
 
 def test_a_line_to_confirm_runs_at_y() -> None:
     desk = Desk().say("confirm it\r")
-    assert desk.ran == [] and desk.lines.holds and desk.lines.state == "line: confirming"
+    assert desk.ran == []
+    assert desk.lines.holds
+    assert desk.lines.state == "line: confirming"
     assert desk.rows[-1].startswith("▲ CONFIRM  Press y to run it")
     desk.say("y")
-    assert desk.ran == ["confirm it"] and not desk.lines.holds
+    assert desk.ran == ["confirm it"]
+    assert not desk.lines.holds
 
 
 def test_any_other_key_leaves_the_line_in_the_editor() -> None:
     desk = Desk().say("confirm it\r").say("n")
-    assert desk.ran == [] and desk.gone_out == []
+    assert desk.ran == []
+    assert desk.gone_out == []
     assert desk.row == "user$ confirm it"
     desk.say("\x15echo ok\r")
     assert desk.ran == ["echo ok"]
@@ -126,7 +130,8 @@ def test_a_held_line_is_asked_about_and_sent_once() -> None:
     desk = held()
     (asked,) = desk.of(act.OpenApproval)
     assert (asked.line, asked.rule) == ("hold fire", "hold-it")
-    assert desk.ran == [] and desk.lines.state == "line: held"
+    assert desk.ran == []
+    assert desk.lines.state == "line: held"
     assert any(row.startswith("► HELD R-4F2  needs 1 of bob.") for row in desk.rows)
     assert sum("hold fire" in row for row in desk.rows) == 1, "the line stands above, once"
     for _ in range(2):
@@ -139,7 +144,8 @@ def test_a_held_line_is_asked_about_and_sent_once() -> None:
         for n, action in enumerate(desk.actions)
         if isinstance(action, act.SendTarget) and b"hold fire" in action.data
     ]
-    assert len(used) == len(sent) == 1 and used < sent
+    assert len(used) == len(sent) == 1
+    assert used < sent
 
 
 def test_what_is_typed_meanwhile_goes_nowhere() -> None:
@@ -185,7 +191,8 @@ def test_a_new_prompt_ends_the_wait() -> None:
     desk = held().call()
     assert [cancel.why for cancel in desk.of(act.CancelApproval)] == ["gone"]
     desk.on(ApprovalSettled(1, "approved", "bob", ""))
-    assert desk.ran == [] and desk.row == "user$"
+    assert desk.ran == []
+    assert desk.row == "user$"
 
 
 def test_a_shell_that_is_lost_takes_the_question_back_and_ends() -> None:
@@ -201,7 +208,8 @@ def test_what_a_program_reads_is_held_too() -> None:
     (asked,) = desk.of(act.OpenApproval)
     assert asked.line == "hold 1"
     desk.on(ApprovalOpened(1, "R-4F2", "1 of bob", 900)).on(ApprovalSettled(1, "approved", "bob", ""))
-    assert desk.sent.count(b"\r") and desk.sent.endswith(b"\r")
+    assert desk.sent.count(b"\r")
+    assert desk.sent.endswith(b"\r")
     assert desk.gone_out[-1] == ("hold 1", "program", 1)
 
 

@@ -1,18 +1,24 @@
 # The line editor is locked: at a prompt nothing is a key but a frame of the broker, and its line alone runs.
 # @P@ok: 1 free, 0 locked, 2 our own code runs, 3 a line was accepted and nothing of it has run yet.
 # @P@lk: 1 while prompt, key map and editing mode are ours. @P@v: set by the trap, to see that it is there.
-@P@s=0 @P@ok=1 @P@lk=0 @P@v=1
+@P@s=0 @P@ok=1 @P@lk=0 @P@v=1 @P@n=0
 @P@m() { printf '\033]5522;@N@;@L@;%s;%d;%q\007' "$1" "$@P@s" "$2" >/dev/tty; }
 @P@r() { return $1; }
-@P@t() { shopt -s extdebug; set -T; trap '((@P@v=1,@P@ok==1)) && [[ ${PROMPT_COMMAND[*]} == *@P@p ]] || @P@d "$BASH_COMMAND"' DEBUG; }
+@P@t() { shopt -s extdebug; set -T; trap '((@P@v=1,@P@ok==1&&${#PROMPT_COMMAND[*]}${#PROMPT_COMMAND}==@P@n)) || @P@d "$BASH_COMMAND"' DEBUG; }
 # Before each command that runs while the shell is not free, or will not come back to us.
 @P@d() {
   [[ $1 == @P@[ep]* || ${FUNCNAME[1]} == @P@* || $@P@ok == 2 ]] && return 0
   ((@P@ok == 3)) && { @P@u; return 0; }
-  ((@P@ok == 1)) && { @P@m T 'the prompt of the shell was taken away'; return 1; }
+  if ((@P@ok == 1)); then
+    [[ ${PROMPT_COMMAND[*]} == *@P@p* ]] && { @P@c; return 0; }
+    @P@m T 'the prompt of the shell was taken away'
+    return 1
+  fi
   @P@m U "$1"
   return 1
 }
+# What the trap compares: how many entries PROMPT_COMMAND has, and how long the first is.
+@P@c() { @P@n=${#PROMPT_COMMAND[*]}${#PROMPT_COMMAND}; }
 # Unlock: what the user has set is in force again.
 @P@u() {
   PS1=$@P@p1$@P@1 PS2=$@P@p2
@@ -59,6 +65,7 @@
   @P@t
   [[ $PS0 == *"$@P@0" ]] || PS0+=$@P@0
   @P@o
+  @P@c
   @P@p1=${PS1//"$@P@1"} @P@p2=$PS2
   [[ -o vi ]] && k=-vi
   @P@r $e
@@ -102,7 +109,7 @@
        @P@m A ''
        was=3;;
     c) printf -v x %b "$x"
-       @P@c "$x"
+       @P@x "$x"
        x=$(printf '%s\037' "${COMPREPLY[@]:0:300}")
        @P@m O "${x:0:12000}";;
     i) @P@m I ''
@@ -113,7 +120,7 @@
 }
 # Completion. How (c command, v variable, f file, d folder,
 # p as the program wants it), then the words up to the cursor, parted by 0x1f.
-@P@c() {
+@P@x() {
   local IFS=$'\037' how w f n prev
   local COMP_WORDS COMP_CWORD COMP_LINE COMP_POINT COMP_TYPE=9 COMP_KEY=9
   COMPREPLY=()
@@ -186,4 +193,5 @@
 @P@m R bash
 @P@g
 @P@o
+@P@c
 @P@t

@@ -27,6 +27,7 @@ ARMED_AFTER = 500 * MS
 """A key that confirms comes so long after the question and after any other input: nothing typed ahead and no
 paste does."""
 MOST_KEPT = 64 << 10
+NO_TEXT = "it needs a word of approval and holds bytes that are no text, so it cannot be shown to anybody"
 _CANCEL = re.compile(rb"[\x03\x04]|\x1b\[(?:99|100);5(?::1)?u")
 """Ctrl-C and Ctrl-D, also as the kitty keyboard protocol sends them."""
 _INTERRUPT = re.compile(rb"\x03|\x1b\[99;5(?::1)?u")

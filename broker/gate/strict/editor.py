@@ -5,17 +5,19 @@ Keys and their meanings are readline's Emacs ones. Nothing of what is typed reac
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
-from broker.gate.lines.keys import Key, Kind
+from broker.gate.lines.keys import Key, KeyReader, Kind
 from broker.gate.strict.act import Act
 from broker.gate.strict.history import History
 from broker.gate.strict.layout import Picture, layout, prompt_of
 from broker.gate.strict.search import NEWER, OLDER, Search
 from broker.gate.strict.text import EditText
-from broker.gate.strict.vi import Vi
+from broker.gate.strict.vi import ESCAPE, Vi
 
 FAINT = "2"
+_REST = re.compile(rb"[\[O].")
 
 
 Command = Callable[["Editor"], Act]
@@ -34,7 +36,7 @@ class Editor:
         """None: Emacs keys alone."""
         self._search: Search | None = None
         self._pasted: bytearray | None = None
-        self._prefix = self._literal = False
+        self._prefix = self._literal = self._escaped = False
         self._words = 0
         """How many lines back Alt-. has gone."""
         self._stash: list[str] = []
@@ -97,9 +99,10 @@ class Editor:
         """One key. What it did is in the picture."""
         if self._pasted is not None:
             return self._paste(key)
+        key = self._after_escape(key)
         if self.vi is not None and self._search is None and (act := self.vi.key(self, key)) is not None:
             return act
-        if key.kind is Kind.PART:
+        if key.kind is Kind.PART and not self._escaped:
             return Act.SHOW
         if key.kind is Kind.PASTE:
             self._pasted = bytearray()
@@ -109,6 +112,16 @@ class Editor:
         if key.kind is Kind.TEXT:
             return self.type(clean(key.full.decode("utf-8", "replace")))
         return self._command(key.full)
+
+    def _after_escape(self, key: Key) -> Key:
+        """Where Escape alone has a meaning it acts at once; what comes next is a key of its own then, unless
+        it is the rest of a sequence that was cut."""
+        escaped, self._escaped = self._escaped, False
+        if key.full == ESCAPE and (self.vi is not None or self._search is not None):
+            self._escaped = True
+        elif escaped and key.raw != key.full and not _REST.match(key.raw):
+            return KeyReader().feed(key.raw)[0]
+        return key
 
     def type(self, text: str) -> Act:
         """Characters, as if typed."""

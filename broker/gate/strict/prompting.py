@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from broker.gate.lines.doings import Hangup, Kept, Said, Spot, ToClient, Warned
 from broker.gate.lines.flow import MS, QUIET, SETTLE_LATEST, Flow, Place, Wait, Why
-from broker.gate.lines.holding import Holding
+from broker.gate.lines.holding import NO_TEXT, Holding
 from broker.gate.lines.keys import Key
 from broker.gate.lines.marks import Mark, unquoted
 from broker.gate.lines.ruling import Candidate, JudgeLine, Ruling, Source, Word
@@ -344,6 +344,8 @@ class Prompting:
             return Ruling(Word.DENY, "", why), opened
         if may and opened.refused:
             return Ruling(Word.DENY, "", reads_lines(opened.refused[0])), opened
+        if ruling.waits and "\ufffd" in whole:
+            return replace(ruling, word=Word.DENY, reason=f"{ruling.reason}: {NO_TEXT}"), opened
         return ruling, opened
 
     def _run(self, entered: _Entered, t: int) -> None:

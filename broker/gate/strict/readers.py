@@ -92,7 +92,9 @@ def _reads(command: SimpleCommand, opaque: str | None) -> bool:
         return True
     if name in SQL_CLIENTS:
         # With something opaque on the line it is a file or a pipe, as a rule, that the SQL comes from.
-        return any(sql.text is None for sql in command.sql) and opaque is None
+        given = name == "sqlite3" and len([arg for arg in command.args if not arg.startswith("-")]) > 1
+        unknown = name == "sqlite3" or any(sql.text is None for sql in command.sql)
+        return unknown and not given and opaque is None
     if name in _VI:
         return "-Z" not in command.args
     if name in _NANO:

@@ -39,6 +39,10 @@ class Vi:
         """The last search for a character, for `;` and `,`."""
         self._taken = ""
 
+    @property
+    def _inserts(self) -> bool:
+        return not self.commanding
+
     def begin(self) -> None:
         """A new line begins in insert mode."""
         self.commanding, self._typed = False, ""
@@ -52,13 +56,13 @@ class Vi:
             return Act.SHOW
         if not self.commanding:
             return None
-        raw = key.raw if key.full.startswith(ESCAPE) and not key.raw.startswith(ESCAPE) else key.full
-        if raw in (b"\r", b"\n"):
-            return Act.ENTER
-        if key.kind is Kind.CONTROL or raw.startswith(ESCAPE):
+        if key.kind is not Kind.TEXT:
             return None
         act = Act.SHOW
-        for char in raw.decode("utf-8", "replace"):
+        text = key.full.decode("utf-8", "replace")
+        for number, char in enumerate(text):
+            if self._inserts:
+                return editor.type(text[number:])
             self._typed += char
             act = self._try(editor)
         return act
