@@ -5,9 +5,17 @@ from __future__ import annotations
 import base64
 import binascii
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, StringConstraints, Tag
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    StringConstraints,
+    Tag,
+    model_validator,
+)
 
 from broker.config.document import (
     Document,
@@ -20,7 +28,7 @@ from broker.config.document import (
 )
 from broker.config.units import Account, Name, Port, Text, filled, matching
 from broker.config.validate import Section, validated
-from broker.model.target import CredentialKind, CredentialRef, Dialect, Gate, OnDoubt, Target
+from broker.model.target import CredentialKind, CredentialRef, Dialect, Gate, Mode, OnDoubt, Target
 
 RESERVED_VERBS = (
     "agents", "approvals", "approve", "audit", "completion", "config", "demo", "deny", "doctor", "export",
@@ -71,6 +79,10 @@ Address = Annotated[
     str,
     AfterValidator(matching(r"[A-Za-z0-9_:][A-Za-z0-9._:%-]{0,252}", "a host name or an IP address")),
 ]
+Program = Annotated[
+    str,
+    AfterValidator(matching(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,63}", "the name of a program, without a path")),
+]
 TagValue = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 
 
@@ -89,6 +101,23 @@ class TargetEntry(Section):
     dialect: Dialect = Dialect.SHELL
     gate: Gate = Gate.AUTO
     on_doubt: OnDoubt = OnDoubt.HOLD
+    mode: Mode = Mode.GUARD
+    readers: tuple[Program, ...] = ()
+
+    @model_validator(mode="after")
+    def _mode_fits(self) -> Self:
+        """A mode that cannot be kept is an error, and so are `readers` that nothing reads."""
+        if self.mode is Mode.GUARD:
+            if self.readers:
+                raise ValueError("readers: only with mode: line or mode: exec-only")
+            return self
+        unfit = {"start": self.start is not None, "dialect": self.dialect is not Dialect.SHELL}
+        if self.mode is Mode.LINE:
+            unfit |= {"gate": self.gate is Gate.OFF, "on_doubt": self.on_doubt is OnDoubt.PASS}
+        for key, bad in unfit.items():
+            if bad:
+                raise ValueError(f"mode: {self.mode.value} does not go with {key}: {getattr(self, key)}")
+        return self
 
 
 class TargetFile(Section):
@@ -153,6 +182,8 @@ def _target(entry: TargetEntry, document: Document, location: Location) -> Targe
         dialect=entry.dialect,
         gate=entry.gate,
         on_doubt=entry.on_doubt,
+        mode=entry.mode,
+        readers=frozenset(entry.readers),
         origin=f"{document.path.name}:{document.line(location)}",
     )
 

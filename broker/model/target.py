@@ -46,6 +46,15 @@ class Gate(StrEnum):
     OFF = "off"
 
 
+class Mode(StrEnum):
+    """How much of a shell a session gets. `GUARD`: the user's own, its lines judged where a policy has rules
+    for them. `LINE`: lines are edited in the broker, and the shell takes no other. `EXEC_ONLY`: no shell."""
+
+    GUARD = "guard"
+    LINE = "line"
+    EXEC_ONLY = "exec-only"
+
+
 class OnDoubt(StrEnum):
     """What becomes of a line that cannot be read for sure. `HOLD` asks those whom the policy names for it and
     refuses where it names nobody; `CONFIRM` asks the user himself."""
@@ -83,6 +92,9 @@ class Target:
     dialect: Dialect = Dialect.SHELL
     gate: Gate = Gate.AUTO
     on_doubt: OnDoubt = OnDoubt.HOLD
+    mode: Mode = Mode.GUARD
+    readers: frozenset[str] = frozenset()
+    """For `LINE`: programs that may read lines of their own, although those are only watched."""
     origin: str = ""
     """`file:line` it was read from."""
 

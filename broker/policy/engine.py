@@ -14,7 +14,7 @@ from broker.model.access import NO_RULE, AccessRequest, Decision, Limits, Rule, 
 from broker.model.approval import ApprovalTerms, merged
 from broker.model.command import Answer, CommandLine, Judge, Judgement, strictest
 from broker.model.identity import Kind, Principal
-from broker.model.target import Channel, Dialect, Target
+from broker.model.target import Channel, Dialect, Mode, Target
 from broker.policy.approval import in_force
 from broker.policy.lines import judged_by, unread
 from broker.policy.loader import Policy, PolicySet
@@ -130,6 +130,8 @@ class Engine:
         if not granting:
             nearest = max(allowing, key=lambda trace: trace.stage)
             return Decision(Verdict.DENY, nearest.policy.rule, nearest.why)
+        if request.channel is Channel.SHELL and request.target.mode is Mode.EXEC_ONLY:
+            return Decision(Verdict.DENY, Rule("mode: exec-only", request.target.origin), _no_shell(request))
         if request.channel is Channel.SHELL and not request.target.gateable:
             blind = next((policy for policy in granting if policy.commands is not None), None)
             if blind is not None:
@@ -270,6 +272,11 @@ def _limits(granting: list[Policy]) -> Limits:
 def _blind(policy: Policy, target: Target) -> str:
     why = "gate is off" if target.dialect is not Dialect.NONE else f"dialect is {target.dialect.value}"
     return f"the policy {policy.rule.name} has rules for command lines, and none are read here ({why})"
+
+
+def _no_shell(request: AccessRequest) -> str:
+    name, account = request.target.name, _shown(request.account)
+    return f"{name} gives no shell, only single commands: ssh {account}+{name}@BASTION 'uptime'"
 
 
 def _shown(text: str) -> str:

@@ -13,12 +13,14 @@ from broker.gate.lines.gate import LineGate, Setup
 from broker.gate.lines.piped import PipedGate
 from broker.gate.lines.programs import reads_commands
 from broker.gate.reading import listens, readers_of
+from broker.gate.strict.gate import StrictGate
+from broker.gate.strict.readers import refusing_readers
 from broker.model import exits
 from broker.model.access import Grant
 from broker.model.command import Answer
 from broker.model.errors import BartizanError, CannotRecord
 from broker.model.session import SessionRow
-from broker.model.target import Channel, Dialect, Gate
+from broker.model.target import Channel, Dialect, Gate, Mode
 from broker.ports import HostKeyStore, SecretStore
 from broker.relay.client import ClientSide
 from broker.relay.holds import HoldDesk
@@ -31,6 +33,7 @@ from broker.session.core import SessionCore, Terms
 from broker.session.lines import GatedLines, Lines, on_doubt, strictest
 from broker.session.notices import Voice
 from broker.session.stream import PipedLines
+from broker.session.strict import StrictLines
 
 log = structlog.get_logger()
 
@@ -172,7 +175,8 @@ class Sessions:
         voice = voice_of(client)
         banner = ""
         if client.terminal is not None and grant.channel is Channel.SHELL:
-            banner = f"{row.target} as {row.account}, recorded {row.id}."
+            strict = ", strict line mode" if grant.target.mode is Mode.LINE else ""
+            banner = f"{row.target} as {row.account}, recorded {row.id}{strict}."
         return Terms(
             voice,
             idle * SECOND if idle else None,
@@ -185,17 +189,19 @@ class Sessions:
         """The line gate of a session, where one is wanted."""
         judge = self._service.line_judge(grant)
         target, terminal = grant.target, client.terminal
-        wanted = target.gateable and (target.gate is Gate.ON or judge(b"true") is not None)
+        strict = target.mode is Mode.LINE
+        wanted = target.gateable and (strict or target.gate is Gate.ON or judge(b"true") is not None)
         if not wanted:
             return None
         command = _command(grant)
         # What a client asks to run is no program of the target's dialect.
         dialect = target.dialect if grant.command is None else Dialect.SHELL
         readers = readers_of(command, dialect)
+        rule = strictest(judge, readers)
         if terminal is None:
             reads = command is None or dialect is not Dialect.SHELL or takes_commands(command)
-            piped = PipedGate(strictest(judge, readers), readers.take, joins=readers.joins())
-            return PipedLines(piped, voice) if reads else None
+            rule = refusing_readers(rule, target.readers) if strict else rule
+            return PipedLines(PipedGate(rule, readers.take, joins=readers.joins()), voice) if reads else None
         setup = Setup(
             cols=terminal.window.cols or 80,
             rows=terminal.window.rows or 24,
@@ -205,8 +211,9 @@ class Sessions:
             running=(command or b"").decode("utf-8", "replace"),
             doubt=on_doubt(target.on_doubt, self._service.doubt_judge(grant)),
         )
-        gate = LineGate(setup, strictest(judge, readers), readers.take)
-        return GatedLines(gate, voice, row.started_at)
+        if strict and grant.channel is Channel.SHELL:
+            return StrictLines(StrictGate(setup, rule, target.readers, readers.take), voice, row.started_at)
+        return GatedLines(LineGate(setup, rule, readers.take), voice, row.started_at)
 
 
 def takes_commands(command: bytes) -> bool:

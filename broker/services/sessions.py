@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from broker.gate.shell import parse
+from broker.gate.strict.readers import opened_by
 from broker.model import exits
 from broker.model.access import AccessRequest, Decision, Grant, Limits, Verdict
 from broker.model.command import Answer, CommandLine, Judgement
@@ -15,7 +17,7 @@ from broker.model.identity import Authenticated
 from broker.model.ids import RequestId, SessionId, session_id
 from broker.model.requests import ApprovalRequest, RequestKind
 from broker.model.session import LineReport, SessionRow, SessionState
-from broker.model.target import Channel
+from broker.model.target import Channel, Mode
 from broker.ports import Clock, PolicyEngine, SessionStore, TargetDirectory, UserStore
 from broker.services.approvals.asking import Asking, Need, covers
 from broker.services.approvals.board import Change
@@ -160,6 +162,9 @@ class SessionService:
         decision = self._policy.decide(request)
         if not decision.visible:
             return unknown(wish.target)
+        refused = None if decision.verdict is Verdict.DENY else reader_refused(request)
+        if refused is not None:
+            return refused
         return Need(now, target, account, wish.channel, wish.reason, wish.command, decision)
 
     def _decide(self, who: Authenticated, wish: Wish) -> Grant | Refusal | Need:
@@ -392,6 +397,20 @@ def unknown(name: str) -> Refusal:
     return Refusal(
         "E-UNKNOWN", f"no target {name!r} here for you", exits.UNKNOWN_TARGET, "bartizan ls lists them"
     )
+
+
+def reader_refused(request: AccessRequest) -> Refusal | None:
+    """The answer to a command that would read lines of its own, where only judged ones may be read."""
+    target = request.target
+    if target.mode is Mode.GUARD or request.channel is not Channel.EXEC or request.command is None:
+        return None
+    opened = opened_by(parse(request.command), target.readers)
+    names = opened.refused + opened.taught
+    if not names:
+        return None
+    text = f"{names[0]} would read lines that are not judged; {target.name} is in mode {target.mode.value}"
+    hint = f"give it what it shall do, as in {names[0]} -c '...', or ask that it be listed under readers"
+    return Refusal("E-DENIED", text, exits.DENIED, hint)
 
 
 def refusal(decision: Decision) -> Refusal:

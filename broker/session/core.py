@@ -124,7 +124,9 @@ class SessionCore:
         """What to do about `event`, which happened `t` microseconds after the session's start."""
         if self._closed:
             return []
-        return self._dispatch[type(event)](event, t)
+        actions = self._dispatch[type(event)](event, t)
+        self._closed = self._closed or (bool(actions) and isinstance(actions[-1], Close))
+        return actions
 
     def overtake(self, event: SinkFailed | KillRequested, t: int) -> list[Action]:
         """As `handle`, where an end was decided and is not yet performed: it never will be, but this one."""
@@ -153,10 +155,10 @@ class SessionCore:
         return [EofClient()]
 
     def _resized(self, event: Resized, t: int) -> list[Action]:
-        if self._terms.lines is not None:
-            self._terms.lines.resized(event.cols, event.rows)
+        lines = self._terms.lines
         return [
             RecordResize(event.cols, event.rows),
+            *([] if lines is None else lines.resized(event.cols, event.rows)),
             ResizeTarget(event.cols, event.rows, event.width, event.height),
         ]
 

@@ -18,6 +18,7 @@ ASKING = 300_000
 EVERY = 10 * SECOND
 """So often the time in the notice is brought up to date."""
 
+EDIT_HINT = "Edit the line, type another, or Ctrl-C to clear it."
 REST = "Enter sends on, Ctrl-C drops."
 """What to do about lines that wait behind one that runs."""
 
@@ -181,7 +182,7 @@ class HeldNotice:
         """What does not change: the line where the shell has taken it from the screen, why, how many more."""
         held = self.held
         behind = f"  {waiting(held.behind)} behind it." if held.behind else ""
-        line = [f"  {shown(held.line)}"] if held.spot.bare else []
+        line = [f"  {shown(held.line)}"] if held.spot.bare and not held.spot.stands else []
         return [*line, f"  {shown(because(held.ruling))}.{behind}"]
 
     def end(self, settled: Settled, t: int) -> bytes:
@@ -189,14 +190,16 @@ class HeldNotice:
         glyph, word, text = ending_words(settled, self._wall(t))
         if self.overlaid:
             return self.voice.overlay(glyph, word, text, self.held.spot.cols)
-        if not settled.runs and self.held.line.isprintable():
+        if not settled.runs and settled.spot.stands:
+            text += f"  {EDIT_HINT}" if settled.outcome != "gone" else ""
+        elif not settled.runs and self.held.line.isprintable():
             text += "  Arrow up brings it back."
         texts = [self.voice.words(glyph, word, text)]
         spot = settled.spot
         if self.drawn and not settled.moved:
             data = self.voice.encoded(f"\r\n\x1b[0m{self.voice.rows(spot, texts)}")
         else:
-            first = [f"  {shown(self.held.line)}"] if spot.bare else []
+            first = [f"  {shown(self.held.line)}"] if spot.bare and not spot.stands else []
             data = self.voice.below(spot, [*first, *texts])
         fresh = not settled.runs or settled.more or spot.bare
         return data + (b"\r\n" if fresh else b"")

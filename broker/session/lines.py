@@ -23,7 +23,6 @@ from broker.gate.lines.doings import (
     Wake,
     Warned,
 )
-from broker.gate.lines.gate import LineGate
 from broker.gate.lines.ruling import (
     ALLOWED,
     Candidate,
@@ -34,6 +33,7 @@ from broker.gate.lines.ruling import (
     Word,
     doubted,
 )
+from broker.gate.lines.terminal import TerminalGate
 from broker.gate.reading import LineReaders
 from broker.model.command import Answer, CommandLine, Judgement
 from broker.model.command import strictest as strictest_of
@@ -142,7 +142,7 @@ class Lines(Protocol):
     def ended(self, why: str) -> list[Action]:
         """The session is over, for this reason."""
 
-    def resized(self, cols: int, rows: int) -> None: ...
+    def resized(self, cols: int, rows: int) -> list[Action]: ...
 
     def wake(self, t: int) -> list[Action]: ...
 
@@ -154,7 +154,7 @@ class GatedLines:
     """A session with a terminal: its gate, and the voice that speaks for it. `began`: the wall clock at the
     session's start, in microseconds."""
 
-    def __init__(self, gate: LineGate, voice: Voice, began: int = 0) -> None:
+    def __init__(self, gate: TerminalGate, voice: Voice, began: int = 0) -> None:
         self._gate, self._voice, self._began = gate, voice, began
         self._tally = Tally()
         self._notice: HeldNotice | None = None
@@ -172,7 +172,12 @@ class GatedLines:
     @property
     def report(self) -> LineReport:
         request = self._notice.request if self._notice is not None else ""
-        return self._tally.report("hook" if self._gate.hooked else "keys+screen", self.state, request)
+        return self._tally.report(self._known_by, self.state, request)
+
+    @property
+    def _known_by(self) -> str:
+        """How lines become known."""
+        return "hook" if self._gate.hooked else "keys+screen"
 
     # ------------------------------------------------------------ events
 
@@ -213,10 +218,10 @@ class GatedLines:
             actions += [action for action in left if not isinstance(action, SetTimer)]
         return actions if notice.confirm else [*actions, CancelApproval(notice.held.number, why)]
 
-    def resized(self, cols: int, rows: int) -> None:
-        self._gate.resized(cols, rows)
+    def resized(self, cols: int, rows: int) -> list[Action]:
         if self._notice is not None:
             self._notice.moved(cols)
+        return self._perform(self._gate.resized(cols, rows), 0)
 
     def wake(self, t: int) -> list[Action]:
         actions = self._perform(self._gate.wake(t), t)

@@ -49,6 +49,12 @@ class Voice:
         rows = wrapped(self.words(glyph, word, text), cols) + again
         return self.encoded("\r\x1b[0m\x1b[K" + "".join(f"{row}\r\n" for row in rows))
 
+    def block(self, glyph: str, word: str, text: str, hint: str = "", cols: int = 80) -> bytes:
+        """A notice from one empty row to the next; the hint has rows of its own."""
+        texts = [self.words(glyph, word, text), *([f"{INDENT}{hint}"] if hint else [])]
+        rows = [row for one in texts for row in wrapped(one, max(cols - 1, 20))]
+        return self.encoded("".join(f"{row}\r\n" for row in rows))
+
     def below(self, spot: Spot, texts: list[str]) -> bytes:
         """Texts on rows of their own below the line, wrapped; the cursor stays at the end of the last."""
         down = f"\x1b[{spot.down}B" if spot.down else ""

@@ -100,8 +100,8 @@ class PipedLines:
         held, self._held = self._held, None
         return [] if held is None else [CancelApproval(held.number, why)]
 
-    def resized(self, cols: int, rows: int) -> None:
-        """There is no terminal."""
+    def resized(self, cols: int, rows: int) -> list[Action]:
+        return []
 
     def wake(self, t: int) -> list[Action]:
         return []

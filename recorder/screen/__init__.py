@@ -4,8 +4,9 @@ pyte 0.8.2 alone loses text, prints control strings and raises on inputs a hosti
 here only below our own tokenizer (`parser`) and with its buffer replaced (`terminal`).
 """
 
+from recorder.screen.canvas import char_width
 from recorder.screen.cells import Run, Style
 from recorder.screen.emulator import Cursor, Screen
 from recorder.screen.lazy import LazyScreen
 
-__all__ = ["Cursor", "LazyScreen", "Run", "Screen", "Style"]
+__all__ = ["Cursor", "LazyScreen", "Run", "Screen", "Style", "char_width"]

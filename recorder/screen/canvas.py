@@ -43,6 +43,11 @@ class SavedCursor(NamedTuple):
 HOME = SavedCursor(0, 0, PLAIN, ("B", "B"), 0, False)
 
 
+def char_width(char: str) -> int:
+    """Columns that a character takes: 0 for one that joins the cell before it, -1 for a control."""
+    return wcwidth(char)
+
+
 def fitting(columns: int, lines: int) -> tuple[int, int]:
     """A size within what the emulator holds (a client may claim any)."""
     return min(max(columns, 1), MAX_COLUMNS), min(max(lines, 1), MAX_LINES)

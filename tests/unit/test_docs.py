@@ -79,7 +79,7 @@ def test_documented_defaults_are_the_defaults(tmp_path: Path) -> None:
     path.write_text("")
     plain = load_config(path)
     skipped = {"host_key", "recording.dir", "accept_env", "port", "targets", "policies"}
-    skipped |= {"dialect", "gate", "on_doubt"}
+    skipped |= {"dialect", "gate", "on_doubt", "mode"}
     for key in sorted(rows.keys() - skipped):
         section, _, name = key.rpartition(".")
         path.write_text(f"{section}:\n  {name}: {rows[key]}\n" if section else f"{name}: {rows[key]}\n")

@@ -51,6 +51,7 @@ def clean_env(home: Path, **extra: str) -> dict[str, str]:
         "HOME": str(home),
         "LANG": "C.UTF-8",
         "TERM": "xterm-256color",
+        **{name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ},  # the code under test
         **extra,
     }
 

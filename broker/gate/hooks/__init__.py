@@ -1,4 +1,5 @@
-"""What the gate types into a shell so that the shell itself reports each line before it runs it.
+"""What the gate types into a shell: so that the shell itself reports each line before it runs it (`hook.*`),
+or so that its own line editor takes nothing but lines in a frame of the broker (`strict.*`).
 
 Nothing is left on the target: no file, no variable in the environment, no word in an argument list. Each
 script is text with three places to fill: `@N@` the session's nonce, `@L@` the level of the shell (1 for the
@@ -13,21 +14,30 @@ import re
 from importlib.resources import files
 
 SHELLS = ("bash", "zsh", "fish")
+STRICT_SHELLS = ("bash", "zsh")
 _COMMENT = re.compile(r"^[ \t]*#.*\n|^[ \t]+|^\n", re.MULTILINE)
 _OLDEST_BASH = (4, 4)
 _OLDEST_ZSH = (5, 0)
 _OLDEST_FISH = (3, 4)
 
-_SCRIPTS = {
-    shell: _COMMENT.sub("", files(__name__).joinpath(f"hook.{shell}").read_text("utf-8")) for shell in SHELLS
-}
+
+def _script(name: str) -> str:
+    return _COMMENT.sub("", files(__name__).joinpath(name).read_text("utf-8"))
 
 
-def probe(nonce: str, level: int) -> bytes:
-    """A line that every shell from dash to fish understands; the answer is a mark with its versions."""
+_SCRIPTS = {shell: _script(f"hook.{shell}") for shell in SHELLS}
+_STRICT = {shell: _script(f"strict.{shell}") for shell in STRICT_SHELLS}
+
+
+def probe(nonce: str, level: int, *, strict: bool = False) -> bytes:
+    """A line that every shell from dash to fish understands; the answer is a mark with its versions.
+
+    `strict`: and with the path of bash, if there is one.
+    """
+    more, word = (",%s", ' "$(command -v bash)"') if strict else ("", "")
     return (
-        f" printf '\\033]5522;{nonce};{level};V;0;%s,%s,%s\\007'"
-        ' "$BASH_VERSION" "$ZSH_VERSION" "$FISH_VERSION"\r'
+        f" printf '\\033]5522;{nonce};{level};V;0;%s,%s,%s{more}\\007'"
+        f' "$BASH_VERSION" "$ZSH_VERSION" "$FISH_VERSION"{word}\r'
     ).encode()
 
 
@@ -42,9 +52,14 @@ def shell_of(versions: bytes) -> str | None:
     return None
 
 
-def injection(shell: str, nonce: str, level: int, tag: str) -> bytes:
+def injection(shell: str, nonce: str, level: int, tag: str, *, strict: bool = False) -> bytes:
     """The lines that hook the shell; they begin with a blank so that histories can leave them out."""
-    script = _SCRIPTS[shell].replace("@N@", nonce).replace("@L@", str(level)).replace("@P@", tag)
+    script = (
+        (_STRICT if strict else _SCRIPTS)[shell]
+        .replace("@N@", nonce)
+        .replace("@L@", str(level))
+        .replace("@P@", tag)
+    )
     packed = base64.b64encode(gzip.compress(script.encode(), 9, mtime=0)).decode()
     # zsh forgets a line that begins with a blank only when the next one has come.
     first, last = (" setopt hist_ignore_space\r", f" {tag}0\r") if shell == "zsh" else ("", "")

@@ -39,13 +39,15 @@ class Spot:
     """Where a notice about the line goes: below the line, or over the last row of a full-screen program.
 
     `down`: rows of the line below the cursor. `bare`: the row is empty, and the shell draws its prompt there
-    again. `cols`: of the terminal; 0: there is none.
+    again. `cols`: of the terminal; 0: there is none. `stands`: the line is seen above, and
+    stays with its user.
     """
 
     cols: int = 0
     down: int = 0
     bare: bool = False
     overlay: bool = False
+    stands: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +161,30 @@ class Restore:
     data: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Tell the user that a line was not sent and stands in the editor still. The cursor is on an empty row,
+    and has to be on one afterwards."""
+
+    ruling: Ruling
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Tell the user something else, in the same place. `glyph` and `word`: as for a notice."""
+
+    glyph: str
+    word: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hangup:
+    """End the session: what the shell does can no longer be seen. `why`: for people."""
+
+    why: str
+
+
 Doing = (
     ToTarget
     | EndTarget
@@ -174,4 +200,7 @@ Doing = (
     | Waiting
     | Wake
     | Restore
+    | Kept
+    | Said
+    | Hangup
 )

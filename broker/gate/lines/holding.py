@@ -27,6 +27,7 @@ ARMED_AFTER = 500 * MS
 """A key that confirms comes so long after the question and after any other input: nothing typed ahead and no
 paste does."""
 MOST_KEPT = 64 << 10
+NO_TEXT = "it needs a word of approval and holds bytes that are no text, so it cannot be shown to anybody"
 _CANCEL = re.compile(rb"[\x03\x04]|\x1b\[(?:99|100);5(?::1)?u")
 """Ctrl-C and Ctrl-D, also as the kitty keyboard protocol sends them."""
 _INTERRUPT = re.compile(rb"\x03|\x1b\[99;5(?::1)?u")
@@ -95,12 +96,14 @@ class Holding:
         drop: Callable[[int], None],
         unchanged: Callable[[], bool] | None = None,
         redraw: bool = False,
+        stands: bool = False,
     ) -> None:
         """From now on the line waits. `unchanged` None: the shell keeps the line as it reported it. `redraw`:
-        the program goes on as if its line was still where it has drawn it."""
+        the program goes on as if its line was still where it has drawn it. `stands`: the line is seen above
+        the empty row that the cursor is on."""
         flow, screen = self._flow, self._flow.view.sync()
         self._number += 1
-        spot = picture.spot(screen)
+        spot = Spot(screen.cols, bare=True, stands=True) if stands else picture.spot(screen)
         drawn = picture.repaint_line(screen) if redraw and not spot.overlay else b""
         rows = picture.shown_rows(screen)
         self.line = HeldLine(self._number, ruling, line, spot, release, drop, drawn, unchanged, rows)

@@ -9,7 +9,7 @@ from broker.gate.lines import picture
 from broker.gate.lines.boot import ANSWER_LATEST, PROMPT_LATEST, PROMPT_QUIET, PROMPT_SHOWN_QUIET, Boot, Step
 from broker.gate.lines.doings import Refused
 from broker.gate.lines.flow import MS, QUIET, SETTLE_LATEST, Flow, Place, Wait, Why
-from broker.gate.lines.holding import Holding
+from broker.gate.lines.holding import NO_TEXT, Holding
 from broker.gate.lines.keys import Key, Kind
 from broker.gate.lines.marks import Mark, unquoted
 from broker.gate.lines.refusing import Refusing
@@ -28,7 +28,6 @@ META_ENTERS = frozenset({b"\x1b\r", b"\x1b\n"})
 LONGEST_JOINED = 1 << 16
 _PASTE_ON = b"\x1b[?2004h"
 _TOO_LONG = "\x01too-long"
-NO_TEXT = "it needs a word of approval and holds bytes that are no text, so it cannot be shown to anybody"
 
 
 def _joined(reported: str, text: str) -> str:

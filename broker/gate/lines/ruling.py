@@ -14,6 +14,8 @@ from broker.model.approval import ApprovalTerms
 class Source(StrEnum):
     """Where the text of a line was learnt, in the order of trust."""
 
+    EDITOR = "editor"
+    """It was edited here: no other text reaches the shell. Exact."""
     HOOK = "hook"
     """The shell itself reported it, with the session's nonce and the next serial number: exact."""
     AGREED = "keys+screen"

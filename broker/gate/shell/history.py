@@ -23,8 +23,9 @@ _MODIFIER = re.compile(
 _WORD = re.compile(r"[;&|<>()]+|(?:\\.|'[^']*'|\"(?:\\.|[^\"\\])*\"|[^\s;&|<>()\\'\"])+", re.DOTALL)
 
 
-def expanded(line: str, history: Sequence[str]) -> str:
-    """The line with its references to earlier lines put in."""
+def expanded(line: str, history: Sequence[str], first: int | None = None) -> str:
+    """The line with its references to earlier lines put in. `first`: the number of the oldest of them, where
+    that is known."""
     if line.startswith("^"):
         old, _, rest = line[1:].partition("^")
         new, _, after = rest.partition("^")
@@ -44,7 +45,7 @@ def expanded(line: str, history: Sequence[str]) -> str:
             out.append(line[at : end + 1])
             at = end + 1
         elif char == "!" and _begins(line, at, quoted):
-            text, at = _reference(line, at, history, "".join(out))
+            text, at = _reference(line, at, history, "".join(out), first)
             out.append(text)
             if sum(map(len, out)) > MAX_EXPANDED:
                 raise Unreadable("the history makes it too long")
@@ -62,11 +63,11 @@ def _begins(line: str, at: int, quoted: bool) -> bool:
     return line[at - 1 : at] not in {"$", "{", "["} or at == 0
 
 
-def _reference(line: str, at: int, history: Sequence[str], before: str) -> tuple[str, int]:
+def _reference(line: str, at: int, history: Sequence[str], before: str, first: int | None) -> tuple[str, int]:
     match = _EVENT.match(line, at)
     if match is None:
         raise Unreadable("a reference to the history that is not read")
-    event = _event(match, history, before)
+    event = _event(match, history, before, first)
     at = match.end()
     words = _WORD.findall(event)
     designator = _DESIGNATOR.match(line, at)
@@ -84,13 +85,13 @@ def _is_designator(match: re.Match[str], line: str, at: int) -> bool:
     return not (match[0] == ":" or (line[at] == ":" and re.match(r":[a-zA-Z&]", line[at:])))
 
 
-def _event(match: re.Match[str], history: Sequence[str], before: str) -> str:
+def _event(match: re.Match[str], history: Sequence[str], before: str, first: int | None) -> str:
     if match["here"]:
         return before
     if match["number"]:
         number = int(match["number"])
-        place = len(history) + number if number < 0 else number - 1
-        if number > 0 or not 0 <= place < len(history):
+        place = len(history) + number if number < 0 else number - (first or 0)
+        if (number > 0 and first is None) or not 0 <= place < len(history):
             raise Unreadable("a line of the history that is not known")
         return history[place]
     wanted, begins = match["within"], match["begins"]
