@@ -217,7 +217,8 @@ class FakeStore(FakeRequests):
         return line is not None
 
     def events_about(self, *, subject: str = "", session: str = "", limit: int = 500) -> list[AuditEvent]:
-        about = [event for event in reversed(self._now.audit) if subject in ("", event.subject)]
+        events = [entry.event for entry in reversed(self._now.audit)]
+        about = [event for event in events if subject in ("", event.subject)]
         return copy.deepcopy([event for event in about if session in ("", event.session)][:limit])
 
     # --- sealed secrets ---
