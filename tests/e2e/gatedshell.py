@@ -31,6 +31,7 @@ from broker.session.notices import Voice
 from recorder.cast import Header
 from recorder.screen import Screen
 from recorder.writer import open_recording
+from tests.signer import SIGNER
 from tests.unit.rows import row
 from tests.world.homes import furnish
 from tests.world.process import PATIENCE, clean_env
@@ -175,7 +176,7 @@ class GatedShell:
         rows, cols = self.size
         clock = SystemClock()
         self.live = open_recording(
-            self.home.parent, f"S-{self.shell}", Header(width=cols, height=rows), {}, terminal=True
+            self.home.parent, f"S-{self.shell}", Header(width=cols, height=rows), {}, signer=SIGNER
         )
         recording = SessionRecording(self.live, clock, clock.monotonic())
         gate = LineGate(Setup(cols, rows, os.urandom(16).hex(), "_t", hook=self.hook), strictest(judge))

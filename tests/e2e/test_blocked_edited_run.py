@@ -46,8 +46,8 @@ NOTICE = {
     ],
     40: [
         "■ BLOCKED  the marker never runs here",
-        "  (rule no-marker, lab.yaml:10).",
-        "  Nothing sent.",
+        "  (rule no-marker, lab.yaml:10). Nothing",
+        "  sent.",
         "  Arrow up brings it back to edit.",
     ],
 }

@@ -117,7 +117,7 @@ def test_the_hook_leaves_nothing_behind(label: str, enter: Callable[[str], Pty],
     terminal.send(b"exit\r")
     terminal.wait()
     for path in {path for path in home.rglob("*") if path.is_file()}:
-        assert b"gzip -d" not in path.read_bytes(), path
+        assert b"base64 -d | gzip -d" not in path.read_bytes(), path
         assert path in before or "hist" in path.name or "fish" in str(path), path
 
 
@@ -171,7 +171,7 @@ def test_changed_policies_are_asked_about_what_was_really_typed(
     terminal.send(b"echo o'ne'\r")
     terminal.expect(r"[\r\n]one\r")
     terminal.send(b"touch z-file\r")
-    terminal.expect(r"Nothing sent")
+    terminal.expect(r"Nothing\s+sent")
     terminal.expect(r"target\$ ")
     terminal.send(b"exit\r")
     terminal.wait()
