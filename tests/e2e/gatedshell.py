@@ -14,10 +14,12 @@ from pathlib import Path
 
 from broker.adapters.clock import SystemClock
 from broker.gate.lines.gate import LineGate, Setup
+from broker.gate.reading import readers_of
 from broker.model.access import Rule
 from broker.model.approval import ApprovalTerms, Panel
-from broker.model.command import Answer, Judgement
+from broker.model.command import Answer, CommandLine, Judgement
 from broker.model.session import SessionRow, SessionState
+from broker.model.target import Dialect
 from broker.relay.client import ClientSide, Terminal, Window
 from broker.relay.holds import Settle
 from broker.relay.runner import Runner
@@ -47,10 +49,11 @@ _ANSWERS = {"touch": Answer.HOLD, "mkdir": Answer.CONFIRM, "uname": Answer.WARN,
 Typed = tuple[str, bytes]
 
 
-def judge(line: bytes) -> Judgement:
+def judge(line: bytes | CommandLine) -> Judgement:
     """By words anywhere in the line."""
+    assert isinstance(line, CommandLine)
     for word, answer in _ANSWERS.items():
-        if word.encode() in line:
+        if word in (line.text or ""):
             rule = Rule(f"{answer.value}-{word}", "lab.yaml:9")
             return Judgement(answer, rule, f"{word} is not for everybody", approval=TERMS)
     return Judgement(Answer.ALLOW, Rule("rest", "lab.yaml:1"), "nothing denies it")
@@ -179,7 +182,9 @@ class GatedShell:
             self.home.parent, f"S-{self.shell}", Header(width=cols, height=rows), {}, signer=SIGNER
         )
         recording = SessionRecording(self.live, clock, clock.monotonic())
-        gate = LineGate(Setup(cols, rows, os.urandom(16).hex(), "_t", hook=self.hook), strictest(judge))
+        readers = readers_of(None, Dialect.SHELL)
+        setup = Setup(cols, rows, os.urandom(16).hex(), "_t", hook=self.hook)
+        gate = LineGate(setup, strictest(judge, readers), readers.take)
         self.lines = GatedLines(gate, Voice(terminal=True), clock.now())
         self.user = _User(Window(cols, rows))
         core = SessionCore(Terms(Voice(terminal=True), None, None, lines=self.lines))
