@@ -164,7 +164,7 @@ async def test_a_denial_needs_a_comment(server: WireServer) -> None:
         await picker.press("d")
         await picker.until_shown("Deny R-4F2")
         await picker.press("enter")
-        await picker.until_shown("Type a reason first")
+        await picker.until_shown("Type a comment first")
         await picker.type("no backup")
         await picker.press("enter")
         await picker.until_shown("R-4F2 denied.")

@@ -145,7 +145,7 @@ class ApprovalsScreen(Listing[RequestView]):
             self.say("Mark requests of LOW risk with Space first, or open one with Enter.")
             return
         comment = await self.app.push_screen_wait(
-            ReasonBox(f"Approve {', '.join(ids)}", "kept with each", _none)
+            ReasonBox(f"Approve {', '.join(ids)}", "kept with each", what="Comment")
         )
         if comment is None:
             return
@@ -165,19 +165,8 @@ class ApprovalsScreen(Listing[RequestView]):
         confirm = f" --confirm {r.target}" if r.risk == "HIGH" else ""
         return f'ssh {self.face.host} approve {r.id}{confirm} -m "..."'
 
-    def action_copy(self) -> None:
-        if selected := self.rows.selected:
-            self.app.copy_to_clipboard(self._command(selected))
-            self.say(f"Copied: {self._command(selected)}")
-
-    def action_cli(self) -> None:
-        if selected := self.rows.selected:
-            self.say(self._command(selected))
-
-
-async def _none() -> str:
-    """No earlier comment is offered: each decision has its own."""
-    return ""
+    def command(self) -> str:
+        return self._command(selected) if (selected := self.rows.selected) else ""
 
 
 def _risk(r: RequestView) -> Piece:

@@ -256,19 +256,13 @@ class ConnectionsScreen(Listing[Row]):
         self._all = [matching.row(target, name) if r.target is target else r for r in self._all]
         self._show(self.field.value, target.name)
 
-    def action_copy(self) -> None:
-        if selected := self.rows.selected:
-            self.app.copy_to_clipboard(self._command(selected))
-            self.say(f"Copied: {self._command(selected)}")
-
-    def action_cli(self) -> None:
-        if selected := self.rows.selected:
-            self.say(self._command(selected))
+    def command(self) -> str:
+        return self._command(selected) if (selected := self.rows.selected) else ""
 
     def action_replay(self) -> None:
         last = self.face.last
         if not last.session:
-            self.say("You come from no session. Recordings: 2")
+            self.say("You come from no session. Recordings: 5")
             return
         self.app.push_screen(ReplayScreen.of_recording(last.session))
 

@@ -111,21 +111,10 @@ class RequestPage(Frame):
     async def action_talk(self) -> None:
         """One line for all whom the request concerns."""
         text = await self.app.push_screen_wait(
-            ReasonBox(f"About {self._request}", "all it concerns read it", _none)
+            ReasonBox(f"About {self._request}", "all it concerns read it", what="Line")
         )
         if text is not None and isinstance(await self.ask(SayRequest(self._request, text)), Done):
             self.load(peek=True)
-
-    def command(self) -> str:
-        """The same on the command line."""
-        raise NotImplementedError
-
-    def action_copy(self) -> None:
-        self.app.copy_to_clipboard(self.command())
-        self.say(f"Copied: {self.command()}")
-
-    def action_cli(self) -> None:
-        self.say(self.command())
 
     def action_leave(self) -> None:
         self.dismiss(None)
@@ -182,7 +171,9 @@ class DecisionScreen(RequestPage):
         if detail is None:
             return
         title = f"Deny {self._request}"
-        comment = await self.app.push_screen_wait(ReasonBox(title, f"{detail.request.user} is told", _none))
+        comment = await self.app.push_screen_wait(
+            ReasonBox(title, f"{detail.request.user} is told", what="Comment")
+        )
         if comment is not None:
             await self._decide(detail, False, Consent(comment))
 
@@ -206,15 +197,12 @@ class DecisionScreen(RequestPage):
     async def action_withdraw(self) -> None:
         """Ends what rests on it; so the reason is asked."""
         title = f"Take back your approval of {self._request}"
-        comment = await self.app.push_screen_wait(ReasonBox(title, "sessions that rest on it end", _none))
+        comment = await self.app.push_screen_wait(
+            ReasonBox(title, "sessions that rest on it end", what="Comment")
+        )
         if comment is None:
             return
         body = await self.ask(WithdrawRequest(self._request, comment))
         if isinstance(body, RequestDetail):
             self.take(body)
             self.say(f"{self._request} is {body.request.state}.")
-
-
-async def _none() -> str:
-    """No earlier text is offered."""
-    return ""

@@ -181,6 +181,19 @@ class Frame(Screen[str | None], inherit_bindings=False):
             pieces.append((" ", ""))
         return pieces
 
+    def command(self) -> str:
+        """The command line for what is selected; empty for nothing."""
+        return ""
+
+    def action_copy(self) -> None:
+        if command := self.command():
+            self.app.copy_to_clipboard(command)
+            self.say(f"Copied: {command}")
+
+    def action_cli(self) -> None:
+        if command := self.command():
+            self.say(command)
+
     def request_changed(self, event: RequestChanged) -> None:
         """Something happened to a request that concerns this user; the counters are redrawn anyway."""
 

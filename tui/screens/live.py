@@ -89,18 +89,13 @@ class LiveScreen(Listing[SessionView]):
             self.say("Only an administrator can end a session from here.")
             return
         title = f"End {selected.id} of {selected.user} on {selected.target}"
-        reason = await self.app.push_screen_wait(ReasonBox(title, f"{selected.user} is told why", _nothing))
+        reason = await self.app.push_screen_wait(ReasonBox(title, f"{selected.user} is told why"))
         if reason is None:
             return
         body = await self.ask(KillSession(selected.id, reason))
         if isinstance(body, Done):
             self.say(body.message or f"{selected.id} ended.")
             self.load()
-
-
-async def _nothing() -> str:
-    """No earlier reason is offered: ending a session has its own."""
-    return ""
 
 
 def _text(s: SessionView) -> str:

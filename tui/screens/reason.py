@@ -21,7 +21,8 @@ LIMIT = 500
 
 
 class ReasonBox(Box[str | None]):
-    """Returns the reason, or None if the person gave up. The broker judges it: `problem` is its last word.
+    """One line to type, a reason unless `what` names something else. Returns it, or None if the person gave
+    up. The broker judges it: `problem` is its last word.
 
     `last` finds the reason to offer again; the box does not wait for it. `terms`: somebody has to agree, and
     says whether a reason is needed at all.
@@ -34,35 +35,39 @@ class ReasonBox(Box[str | None]):
         self,
         title: str,
         why: str,
-        last: Callable[[], Awaitable[str]],
+        last: Callable[[], Awaitable[str]] | None = None,
         text: str = "",
         problem: str = "",
         terms: AccessTerms | None = None,
+        *,
+        what: str = "Reason",
     ) -> None:
         super().__init__(inert(title))
         self._why, self._find_last, self._text, self._problem = why, last, text, problem
-        self._terms = terms
+        self._terms, self._what = terms, what
         self._last = ""
 
     def inside(self) -> list[Widget]:
-        self._field = Field(id="reason", placeholder="why, e.g. a ticket", limit=LIMIT)
+        hint = "why, e.g. a ticket" if self._what == "Reason" else ""
+        self._field = Field(id="reason", placeholder=hint, limit=LIMIT)
         self._field.value = self._text
         self._notes = Lines(id="notes")
         return [Lines(id="ask"), self._field, self._notes, Lines(id="terms")]
 
     def on_mount(self) -> None:
-        ask = "Reason" + (f" ({self._why})" if self._why else "")
+        ask = self._what + (f" ({self._why})" if self._why else "")
         self.query_one("#ask", Lines).show([[(ask, "bold")]])
         self._note(self._problem)
         self._fill(self.query_one("#terms", Lines), "" if self._terms is None else _terms(self._terms))
         self.set_focus(self._field)
-        self.offer_last()
+        if self._find_last is not None:
+            self.offer_last(self._find_last)
         self._field.cursor_position = len(self._text)
 
     @work
-    async def offer_last(self) -> None:
+    async def offer_last(self, find: Callable[[], Awaitable[str]]) -> None:
         """Name the reason that ↑ fills in, when it is known."""
-        self._last = await self._find_last()
+        self._last = await find()
         if self._last and not self._problem:
             self._note(f"Last (↑): {self._last}")
 
@@ -80,7 +85,7 @@ class ReasonBox(Box[str | None]):
     def action_send(self) -> None:
         reason = self._field.value.strip()
         if not reason and (self._terms is None or self._terms.reason):
-            self._note("Type a reason first. Esc gives up.")
+            self._note(f"Type a {self._what.lower()} first. Esc gives up.")
             return
         self.dismiss(reason)
 

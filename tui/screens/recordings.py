@@ -109,14 +109,8 @@ class RecordingsScreen(Listing[SessionView]):
     def _command(self, s: SessionView) -> str:
         return f"ssh -t {self.face.host} recordings play {s.id}"
 
-    def action_copy(self) -> None:
-        if selected := self.rows.selected:
-            self.app.copy_to_clipboard(self._command(selected))
-            self.say(f"Copied: {self._command(selected)}")
-
-    def action_cli(self) -> None:
-        if selected := self.rows.selected:
-            self.say(self._command(selected))
+    def command(self) -> str:
+        return self._command(selected) if (selected := self.rows.selected) else ""
 
 
 def _exit(s: SessionView) -> Piece:

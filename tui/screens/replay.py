@@ -271,7 +271,7 @@ class ReplayScreen(Frame):
     @work(exclusive=True, group="ask")
     async def action_go_to(self) -> None:
         """To a time that is typed."""
-        text = await self.app.push_screen_wait(ReasonBox("Go to", "6:41, 1:02:03 or 50%", _nothing))
+        text = await self.app.push_screen_wait(ReasonBox("Go to", "6:41, 1:02:03 or 50%", what="Time"))
         if text is None or self._playback is None:
             return
         to = time_of(text, self._playback.duration)
@@ -284,7 +284,7 @@ class ReplayScreen(Frame):
     async def action_find(self) -> None:
         """Text that was shown, anywhere in it; on to the first place from here."""
         words = await self.app.push_screen_wait(
-            ReasonBox("Find", "text that was shown", _nothing, self._words)
+            ReasonBox("Find", "text that was shown", text=self._words, what="Text")
         )
         if words is None or self._playback is None:
             return
@@ -358,11 +358,6 @@ _COLUMNS: tuple[Column[Moment], ...] = (
     Column("", lambda m: (m.letter, "bold"), 1, 1, least=1),
     Column("WHAT", lambda m: (m.text or m.said, ""), 60, 2),
 )
-
-
-async def _nothing() -> str:
-    """No earlier text is offered."""
-    return ""
 
 
 def _read_files(path: Path) -> tuple[bytes, bytes]:

@@ -101,14 +101,8 @@ class RequestsScreen(Listing[RequestView]):
     def _command(self, r: RequestView) -> str:
         return f"ssh -t {self.face.host} requests wait {r.id}"
 
-    def action_copy(self) -> None:
-        if selected := self.rows.selected:
-            self.app.copy_to_clipboard(self._command(selected))
-            self.say(f"Copied: {self._command(selected)}")
-
-    def action_cli(self) -> None:
-        if selected := self.rows.selected:
-            self.say(self._command(selected))
+    def command(self) -> str:
+        return self._command(selected) if (selected := self.rows.selected) else ""
 
 
 def left(r: RequestView, now: int) -> str:
