@@ -262,7 +262,8 @@ def test_shell_and_picker_under_a_system_sshd(local: Bastion, login_host: SshCli
         shell.expect("30 90")
         shell.expect(PROMPT)
         shell.resize(40, 100)
-        shell.send(b"stty size; exit 5\r")
+        # ssh itself may send what was typed before it looks at the window again.
+        shell.send(b"while stty size | grep -q '^30'; do sleep 0.1; done; stty size; exit 5\r")
         shell.expect("40 100")
         assert shell.wait() == 5
     with login_host.pty(term="dumb") as menu:

@@ -224,7 +224,7 @@ def test_sql_from_a_stream_is_judged_before_it_is_passed_on(
         postgresql.command + " -At", input=b"SELECT 'one';\nDROP\nTABLE orders;\nSELECT 'two';\n"
     )
     assert done.stdout.split() == [b"one"]
-    assert b"[E-DENIED] tables stay as they are (rule no-ddl)" in done.stderr
+    assert b"[E-DENIED] tables stay as they are (rule no-ddl, lab.yaml:" in done.stderr
     assert done.returncode == 77
     assert postgresql.run("SELECT count(*) FROM orders") == "1"
 
