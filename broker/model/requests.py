@@ -39,21 +39,6 @@ class RequestState(StrEnum):
     UNUSED = "unused"
 
 
-AFTER = {
-    RequestState.PENDING: frozenset(
-        {
-            RequestState.APPROVED,
-            RequestState.DENIED,
-            RequestState.EXPIRED,
-            RequestState.CANCELLED,
-            RequestState.WITHDRAWN,
-        }
-    ),
-    RequestState.APPROVED: frozenset({RequestState.USED, RequestState.UNUSED, RequestState.WITHDRAWN}),
-}
-"""Every change of state there is; what is not a key is final."""
-
-
 class RiskLevel(StrEnum):
     LOW = "LOW"
     MED = "MED"

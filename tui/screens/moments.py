@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from recorder.cast import StreamEvent
 from recorder.replay import Marker
+from recorder.when import SECOND, from_clock
 
 TYPED = "cXH"
 """Letters of what the user typed: run, blocked, held."""
@@ -32,7 +33,8 @@ _KINDS = {
     "transfer": "T",
 }
 
-_TIME = re.compile(r"(?:(?P<percent>\d{1,3})%|(?P<clock>\d{1,6}(?::[0-5]?\d){0,2}))\Z")
+_PLAIN = re.compile(r"(\d{1,6})(%?)\Z")
+"""Seconds, or a part of the whole."""
 
 
 class Moment(NamedTuple):
@@ -122,12 +124,11 @@ def told(found: Sequence[Moment], at: int) -> str:
 
 def time_of(text: str, duration: int) -> int | None:
     """Microseconds for `6:41`, `1:02:03`, `90` (seconds) or `50%` of the duration; None if it is no time."""
-    match = _TIME.match(text.strip())
-    if match is None:
+    text = text.strip()
+    if match := _PLAIN.match(text):
+        number = int(match[1])
+        return duration * number // 100 if match[2] else number * SECOND
+    try:
+        return from_clock(text)
+    except ValueError:
         return None
-    if match["percent"]:
-        return duration * int(match["percent"]) // 100
-    seconds = 0
-    for part in match["clock"].split(":"):
-        seconds = seconds * 60 + int(part)
-    return seconds * 1_000_000

@@ -8,25 +8,8 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from broker.gate.lines.keys import Key, Kind
-
-
-class TypedLine(Protocol):
-    """One reading of the keys."""
-
-    known: bool
-
-    @property
-    def text(self) -> str: ...
-
-    def take(self, key: Key) -> None:
-        """The next key."""
-
-    def clear(self) -> None:
-        """A new, empty line begins."""
-
 
 _LEFT = frozenset({b"\x02", b"\x1b[D", b"\x1bOD"})
 _RIGHT = frozenset({b"\x06", b"\x1b[C", b"\x1bOC"})

@@ -68,7 +68,6 @@ _FIND_VALUED = names(
     -perm -maxdepth -mindepth -samefile -inum -links -fstype -printf -used -context -newermt -newerat
     -newerct -newerBt"""
 )
-_FIND_WRITES = names("-fprint -fprint0 -fls -fprintf")
 
 
 def find(name: str, args: list[str], state: State, flow: Flow) -> Findings:

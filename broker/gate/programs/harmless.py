@@ -82,11 +82,6 @@ def _tar(arg: str, value: str) -> bool:
     )
 
 
-_APT_STARTS = re.compile(
-    r"(?i)invoke|dir|include|conf|aptitude::|methods|chroot|detect|pre-install|pager|tools"
-)
-
-
 def _apt(arg: str, value: str) -> bool:
     text = re.sub(r"\A(?:-o|--option=?)=?", "", arg) or value
     if re.match(r"-c|--config-file", arg):

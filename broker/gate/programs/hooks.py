@@ -236,10 +236,6 @@ def _pipe(option: str, value: str, first: str) -> str | None:
     return value.rpartition("%pipe%")[2].strip("() ") or value.lstrip("|").strip()
 
 
-def _nc(option: str, value: str, first: str) -> str | None:
-    return value
-
-
 _SPECIAL: dict[str, Callable[[str, str, str], str | None]] = {
     **dict.fromkeys(names("tar gtar bsdtar star"), _tar),
     "rsync": _rsync, "scp": _copy, "sftp": _copy, "apt": _apt, "apt-get": _apt, "aptitude": _apt,
